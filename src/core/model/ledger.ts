@@ -1,0 +1,17 @@
+/** One thing of the host that a sandbox owns. Names are functions of instance and sandbox id; attributes hold what the kernel chose. */
+export interface Resource {
+  readonly kind: ResourceKind;
+  /** Path, pid directory or name that finds it again. */
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export type ResourceKind = 'directory' | 'socket' | 'mount' | 'process' | 'launcher' | 'trash' | 'cgroup';
+
+/** Who a process is, so that a recycled pid is never taken for it. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat, clock ticks since boot. */
+  readonly startTime: string;
+  readonly bootId: string;
+}

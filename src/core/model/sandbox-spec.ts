@@ -1,0 +1,92 @@
+/** What a caller wants of a sandbox, checked and frozen (daemon/api/convert makes it, nothing else). */
+export interface SandboxSpec {
+  readonly name: string;
+  readonly metadata: { readonly name: string; readonly uid: string; readonly namespace: string; readonly attempt: number };
+  readonly hostname: string;
+  readonly dns: { readonly servers: readonly string[]; readonly searches: readonly string[]; readonly options: readonly string[] };
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly sharedPidNamespace: boolean;
+  readonly profile: string;
+  readonly overrides: Readonly<Record<string, string>>;
+  /** What its containers are going to ask for; 0: the profile's default. */
+  readonly workload: { readonly cpus: number; readonly memoryBytes: number };
+  readonly autoRemove: boolean;
+}
+
+export type RootfsSource =
+  | { readonly kind: 'image'; readonly name: string }
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'bundle'; readonly path: string };
+
+export interface Rlimit {
+  /** `RLIMIT_NOFILE` form. */
+  readonly type: string;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export interface TtySize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface SecuritySpec {
+  readonly privileged: boolean;
+  /** `CAP_NET_ADMIN` form, or `ALL`. */
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly readOnlyRootfs: boolean;
+  readonly noNewPrivileges: boolean;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly rlimits: readonly Rlimit[];
+  /** Empty: the default lists, unless `unmasked`. */
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+  readonly unmasked: boolean;
+  /** An OCI seccomp profile as JSON, or empty. */
+  readonly seccompProfileJson: string;
+}
+
+export interface ContainerResources {
+  /** CPUs of CFS quota; 0: no limit. */
+  readonly cpus: number;
+  readonly cpuShares: number;
+  readonly cpusetCpus: string;
+  readonly memoryBytes: number;
+  readonly pidsLimit: number;
+}
+
+/** What a caller wants of a container, checked and frozen. */
+export interface ContainerSpec {
+  readonly name: string;
+  readonly metadata: { readonly name: string; readonly attempt: number };
+  readonly rootfs: RootfsSource;
+  readonly entrypoint: readonly string[];
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly resources: ContainerResources;
+  readonly security: SecuritySpec;
+  readonly stopSignal: string;
+  readonly shmSizeBytes: number;
+  readonly ttySize: TtySize | undefined;
+  readonly autoRemove: boolean;
+}
+
+/** A further process in a container. */
+export interface ExecSpec {
+  readonly command: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly ttySize: TtySize | undefined;
+  readonly privileged: boolean;
+}

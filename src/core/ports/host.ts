@@ -1,0 +1,113 @@
+import type { ProcessIdentity } from '../model/ledger.ts';
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  wallMs(): number;
+  /** Milliseconds on a clock that never jumps. */
+  monotonicMs(): number;
+  /** Resolves after that time; rejects with the signal's reason when it is aborted. */
+  sleep(ms: number, options?: WaitOptions): Promise<void>;
+  /** Calls back once after that time unless disposed before. Does not keep the process alive. */
+  timer(ms: number, callback: () => void): Disposable;
+}
+
+export interface IdSource {
+  /** A version 7 UUID as 32 hex digits. */
+  id(): string;
+  /** Random bytes from the kernel. */
+  random(bytes: number): Uint8Array;
+}
+
+export interface RunResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs short-lived helpers. */
+export interface ProcessRunner {
+  /** Rejects with HOST_RESOURCE when it could not be started, DEADLINE when it took too long; a non-zero code is a result. */
+  run(command: string, args: readonly string[], options: { timeoutMs: number; signal?: AbortSignal | undefined; input?: string; env?: Readonly<Record<string, string>>; cwd?: string }): Promise<RunResult>;
+}
+
+/** One connected byte stream. */
+export interface ByteStream {
+  /** Bytes as they come; one listener, set once, right after connecting. Bytes before that are kept. */
+  onData(listener: (chunk: Uint8Array) => void): void;
+  /** Once, when the stream has ended for any reason. */
+  onClose(listener: (error: Error | undefined) => void): void;
+  /** Returns false when the caller should wait for `drained`. The chunks go out in order, as few writes as possible. */
+  write(chunks: readonly Uint8Array[]): boolean;
+  /** Resolves when the buffer has room again or the stream is closed. */
+  drained(): Promise<void>;
+  /** Stop or go on reading: back-pressure to the peer. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+export interface SocketDialer {
+  /**
+   * Connects to a Unix socket, again and again until the deadline, while the file is missing or refuses.
+   * Rejects: DEADLINE, the signal's reason, HOST_RESOURCE for a path over 107 bytes.
+   */
+  dial(path: string, options: { deadlineMs: number; signal?: AbortSignal | undefined }): Promise<ByteStream>;
+}
+
+/** What spec.json of docs/protocols/launcher.md says. */
+export interface LaunchSpec {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly groups?: readonly number[];
+  readonly keepCapabilities?: readonly string[];
+  readonly noNewPrivs?: boolean;
+  readonly namespaces?: readonly { readonly type: string; readonly path?: string }[];
+  readonly cgroups?: readonly string[];
+  readonly fds?: readonly { readonly name: string; readonly kind: 'unix_listen' | 'open'; readonly path: string; readonly mode?: number; readonly flags?: string }[];
+  readonly console?: boolean;
+  readonly oomScoreAdj?: number;
+  readonly ringBytes?: number;
+}
+
+/** How a supervised process ended. `unknown` when its launcher died before it could tell. */
+export interface ProcessEnd {
+  readonly kind: 'exited' | 'signalled' | 'unknown';
+  readonly code: number;
+  readonly signal: number;
+  readonly atMs: number;
+  readonly stderrTail: string;
+  readonly cpuMs: number;
+  readonly maxRssKib: number;
+}
+
+/** A living (or just ended) process under a launcher. Dropping it ends nothing. */
+export interface SupervisedProcess {
+  readonly identity: ProcessIdentity;
+  readonly launcherPid: number;
+  readonly directory: string;
+  /** Resolves once, never rejects. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Undefined while it runs. */
+  readonly end: ProcessEnd | undefined;
+  /** Through the launcher's pidfd; no-op once it ended. */
+  signal(signal: number): Promise<void>;
+  /** The last bytes of its stderr, or of its console. */
+  tail(which: 'stderr' | 'console', bytes: number): Promise<string>;
+  /** Lets go of it without ending it. */
+  release(): void;
+}
+
+/** Starts and finds again long-lived processes (docs/protocols/launcher.md). */
+export interface Launcher {
+  /** Idempotent by directory: a second start answers the living process. Rejects VMM_FAILED or HOST_RESOURCE with the launcher's words. */
+  start(directory: string, spec: LaunchSpec, options?: WaitOptions): Promise<SupervisedProcess>;
+  /** The process that a directory stands for: living, ended with its record, or undefined when there never was one. */
+  adopt(directory: string, options?: WaitOptions): Promise<SupervisedProcess | undefined>;
+}

@@ -1,0 +1,20 @@
+/** Structured log, as small as we use it. */
+export interface Logger {
+  child(bindings: Readonly<Record<string, string | number>>): Logger;
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** What is counted. Implemented on one injected registry (host/prom-metrics.ts); no id is ever a label. */
+export interface Metrics {
+  rpc(method: string, code: string, seconds: number): void;
+  agentRpc(method: string, code: string, seconds: number): void;
+  phase(operation: string, phase: string, seconds: number): void;
+  sandboxState(from: string | undefined, to: string | undefined): void;
+  ended(kind: 'sandbox' | 'container', cause: string): void;
+  dropped(what: string): void;
+  ledgerSize(entries: number): void;
+  checkpointFailures(count: number): void;
+}
