@@ -1,0 +1,208 @@
+import type { DomainEvent } from '../../core/model/events.ts';
+import type { Cause, ExitStatus, Mode, Phase } from '../../core/model/outcome.ts';
+import type { ContainerRecord, ContainerState, SandboxRecord, SandboxState } from '../../core/model/record.ts';
+import type { ContainerSpec, ExecSpec, SandboxSpec, TtySize } from '../../core/model/sandbox-spec.ts';
+import type { ContainerUsage } from '../../core/ports/agent.ts';
+import type { WaitOptions } from '../../core/ports/host.ts';
+import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
+import type { LogEvent } from '../../core/ports/logs.ts';
+import type { ImageConfig } from '../../core/ports/storage.ts';
+
+/**
+ * What the services offer to the API, in the model's words. A `ref` is a full id, a short id, an unambiguous end of an id
+ * (at least 4 digits) or a name. Everything rejects with DomainError.
+ */
+export interface MutateOptions extends WaitOptions {
+  /** May be empty. */
+  readonly requestId: string;
+}
+
+export interface Timed<T> {
+  readonly value: T;
+  readonly mode: Mode | undefined;
+  readonly phases: readonly Phase[];
+}
+
+export interface ContainerView {
+  readonly sandbox: SandboxRecord;
+  readonly container: ContainerRecord;
+  readonly logPath: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Empty: no more. */
+  readonly nextToken: string;
+}
+
+export interface PageRequest {
+  readonly size: number;
+  readonly token: string;
+}
+
+export interface ProcessUsage {
+  readonly role: string;
+  readonly pid: number;
+  readonly cpuMs: number;
+  readonly rssBytes: number;
+  readonly pssBytes: number;
+}
+
+export interface SandboxStats {
+  readonly sandboxId: string;
+  readonly atMs: number;
+  readonly processes: readonly ProcessUsage[];
+  /** Undefined when the guest can't be asked (paused, stopped, no agent). */
+  readonly guest: { readonly memoryUsed: number; readonly memoryTotal: number; readonly load1: number; readonly cpuMs: number } | undefined;
+}
+
+export interface ConsoleSession extends Disposable {
+  readonly output: AsyncIterable<Uint8Array>;
+  write(data: Uint8Array): Promise<void>;
+}
+
+export interface SandboxOperations {
+  create(spec: SandboxSpec, options: MutateOptions): Promise<Timed<SandboxRecord>>;
+  start(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord> & { readonly startedContainerIds: readonly string[] }>;
+  stop(ref: string, how: { readonly force: boolean; readonly graceMs: number | undefined }, options: MutateOptions): Promise<Timed<SandboxRecord>>;
+  delete(ref: string, how: { readonly force: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
+  get(ref: string): SandboxRecord;
+  list(filter: { readonly labels: Readonly<Record<string, string>>; readonly states: readonly SandboxState[] }, page: PageRequest): Page<SandboxRecord>;
+  pause(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord>>;
+  resume(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord>>;
+  /** Resolves when it is stopped, failed or deleted. */
+  wait(ref: string, options: WaitOptions): Promise<{ readonly state: SandboxState | 'deleted'; readonly cause: Cause | undefined; readonly detail: string; readonly finishedAtMs: number | undefined }>;
+  stats(ref: string, options: WaitOptions): Promise<SandboxStats>;
+  updateLabels(ref: string, labels: Readonly<Record<string, string>>, options: MutateOptions): Promise<SandboxRecord>;
+  console(ref: string, how: { readonly replay: boolean; readonly follow: boolean }, options: WaitOptions): Promise<ConsoleSession>;
+}
+
+export type StreamEvent =
+  | { readonly kind: 'stdout' | 'stderr'; readonly offset: bigint; readonly data: Uint8Array }
+  | { readonly kind: 'lost'; readonly stream: 'stdout' | 'stderr'; readonly from: bigint; readonly to: bigint }
+  | { readonly kind: 'exit'; readonly exit: ExitStatus };
+
+export interface Offsets {
+  readonly stdout: bigint;
+  readonly stderr: bigint;
+}
+
+/** A client's hold on the streams of one process. At most 1 MiB a stream beyond the acknowledged offset is handed out. */
+export interface ProcessStream extends Disposable {
+  /** Empty for a container's first process. */
+  readonly execId: string;
+  readonly containerId: string;
+  readonly sandboxId: string;
+  readonly tty: boolean;
+  readonly offsets: Offsets;
+  /** Stdin below this was taken. */
+  readonly stdinOffset: bigint;
+  readonly phases: readonly Phase[];
+  /** One reader. Ends after `exit`. */
+  readonly output: AsyncIterable<StreamEvent>;
+  ack(offsets: Offsets): void;
+  /** Resolves with the offset below which everything was taken. */
+  writeStdin(offset: bigint, data: Uint8Array): Promise<bigint>;
+  closeStdin(): Promise<void>;
+  resize(size: TtySize): Promise<void>;
+  signal(signal: string): Promise<void>;
+}
+
+export interface ContainerOperations {
+  create(sandboxRef: string, spec: ContainerSpec, options: MutateOptions): Promise<Timed<ContainerView>>;
+  start(ref: string, options: MutateOptions): Promise<Timed<ContainerView>>;
+  stop(ref: string, graceMs: number | undefined, options: MutateOptions): Promise<Timed<ContainerView>>;
+  kill(ref: string, signal: string, all: boolean, options: MutateOptions): Promise<void>;
+  delete(ref: string, how: { readonly force: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
+  get(ref: string): ContainerView;
+  list(filter: { readonly sandboxRef: string; readonly labels: Readonly<Record<string, string>>; readonly states: readonly ContainerState[] }, page: PageRequest): Page<ContainerView>;
+  wait(ref: string, options: WaitOptions): Promise<ExitStatus>;
+  pause(ref: string, options: MutateOptions): Promise<ContainerView>;
+  resume(ref: string, options: MutateOptions): Promise<ContainerView>;
+  stats(ref: string, options: WaitOptions): Promise<{ readonly containerId: string; readonly atMs: number; readonly usage: ContainerUsage }>;
+  resizeTty(ref: string, execId: string, size: TtySize): Promise<void>;
+  logs(ref: string, how: { readonly follow: boolean; readonly sinceMs: number | undefined; readonly tail: number | undefined; readonly from: Offsets | undefined }, options: WaitOptions): AsyncIterable<LogEvent>;
+  exec(ref: string, spec: ExecSpec, options: MutateOptions): Promise<ProcessStream>;
+  resumeExec(execId: string, offsets: Offsets, options: WaitOptions): Promise<ProcessStream>;
+  attach(ref: string, how: { readonly stdin: boolean; readonly replay: boolean; readonly from: Offsets | undefined; readonly start: boolean }, options: MutateOptions): Promise<ProcessStream>;
+}
+
+export type WatchedEvent =
+  | { readonly kind: 'event'; readonly cursor: string; readonly event: DomainEvent }
+  | { readonly kind: 'lost'; readonly afterCursor: string; readonly nextCursor: string };
+
+export interface EventOperations {
+  /** `cursor` empty: from now on; "0": from the oldest kept. */
+  watch(how: { readonly cursor: string; readonly follow: boolean }, options: WaitOptions): AsyncIterable<WatchedEvent>;
+}
+
+export interface DoctorCheck {
+  readonly name: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly found: string;
+  readonly remedy: string;
+}
+
+export interface HostCapabilities {
+  readonly hypervisors: readonly HypervisorInfo[];
+  readonly agents: readonly string[];
+  readonly rootfsKinds: readonly string[];
+  readonly cgroups: 'v1' | 'v2' | 'hybrid' | 'none';
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly memoryAvailableBytes: number;
+  readonly memoryAdmissibleBytes: number;
+}
+
+export interface ProfileView {
+  readonly name: string;
+  readonly path: string;
+  readonly toml: string;
+  readonly allowedOverrides: readonly string[];
+}
+
+export interface HostOperations {
+  version(): { readonly version: string; readonly gitCommit: string; readonly nodeVersion: string; readonly instanceId: string; readonly startedAtMs: number; readonly pid: number };
+  capabilities(options: WaitOptions): Promise<HostCapabilities>;
+  doctor(options: WaitOptions): Promise<readonly DoctorCheck[]>;
+  profiles(): readonly ProfileView[];
+  images(): Promise<readonly ImageConfig[]>;
+}
+
+export interface GuestBuildSpec {
+  readonly name: string;
+  readonly kernel: string;
+  readonly modules: readonly string[];
+  readonly packages: readonly string[];
+  readonly files: readonly { readonly source: string; readonly destination: string; readonly mode: number }[];
+  readonly init: string;
+}
+
+export interface GuestView {
+  readonly name: string;
+  readonly directory: string;
+  readonly digest: string;
+  readonly kernelVersion: string;
+  readonly agentVersion: string;
+  readonly kernelBytes: number;
+  readonly initramfsBytes: number;
+  readonly builtAtMs: number;
+}
+
+export type GuestBuildEvent =
+  | { readonly kind: 'progress'; readonly step: string; readonly detail: string; readonly done: number; readonly total: number }
+  | { readonly kind: 'result'; readonly guest: GuestView; readonly upToDate: boolean };
+
+export interface GuestOperations {
+  build(spec: GuestBuildSpec, options: MutateOptions): AsyncIterable<GuestBuildEvent>;
+  list(): Promise<readonly GuestView[]>;
+}
+
+/** Everything that the API serves. */
+export interface Services {
+  readonly sandboxes: SandboxOperations;
+  readonly containers: ContainerOperations;
+  readonly events: EventOperations;
+  readonly host: HostOperations;
+  readonly guests: GuestOperations;
+}
