@@ -53,7 +53,7 @@ export class GuestBuilder {
 
   async build(options: BuildOptions): Promise<BuildResult> {
     const cache = join(options.out, '.cache');
-    const onWait = (): void => this.#progress.note(`  waiting: another build is at work in ${options.out}`);
+    const onWait = (): void => { this.#progress.note(`  waiting: another build is at work in ${options.out}`); };
     return withBuildLock(join(cache, 'lock'), onWait, this.#signal, async () => this.#build(options, cache));
   }
 

@@ -10,15 +10,15 @@ import { BuildError } from './build-error.ts';
 export async function withBuildLock<T>(path: string, onWait: () => void, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
   const holder = spawn('flock', ['--exclusive', '--no-fork', path, 'sh', '-c', 'echo held; exec cat >/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise<void>((resolve) => void holder.once('close', () => resolve()));
+  const ended = new Promise<void>((resolve) => void holder.once('close', () => { resolve(); }));
   holder.stdin.on('error', () => undefined);
   const waiting = setTimeout(onWait, 300);
   try {
     await new Promise<void>((resolve, reject) => {
-      holder.once('error', (error) => reject(new BuildError('missing_tool', `flock can't be started: ${error.message}`, { cause: error })));
-      holder.once('close', () => reject(new BuildError('busy', `the build lock ${path} can't be taken`)));
-      holder.stdout.once('data', () => resolve());
-      signal.addEventListener('abort', () => reject(new BuildError('cancelled', 'cancelled while another build runs')), { once: true });
+      holder.once('error', (error) => { reject(new BuildError('missing_tool', `flock can't be started: ${error.message}`, { cause: error })); });
+      holder.once('close', () => { reject(new BuildError('busy', `the build lock ${path} can't be taken`)); });
+      holder.stdout.once('data', () => { resolve(); });
+      signal.addEventListener('abort', () => { reject(new BuildError('cancelled', 'cancelled while another build runs')); }, { once: true });
     });
     clearTimeout(waiting);
     return await work();

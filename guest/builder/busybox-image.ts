@@ -15,7 +15,7 @@ import type { Progress } from './progress.ts';
 import { readFromPackage } from './unpack-package.ts';
 
 /** Goes up when the same package would give another image. */
-const RECIPE_VERSION = 1;
+const RECIPE_VERSION = 2;
 const IMAGE_FILE = 'image.json';
 const NAME = 'busybox';
 
@@ -62,7 +62,7 @@ export class BusyboxImageBuilder {
   /** `guests` is where the download cache is shared with the guest builder. */
   async build(guests: string, images: string): Promise<ImageResult> {
     const cache = join(guests, '.cache');
-    const onWait = (): void => this.#progress.note(`  waiting: another build is at work in ${guests}`);
+    const onWait = (): void => { this.#progress.note(`  waiting: another build is at work in ${guests}`); };
     return withBuildLock(join(cache, 'lock'), onWait, this.#signal, async () => this.#build(cache, images));
   }
 
@@ -89,7 +89,7 @@ export class BusyboxImageBuilder {
     return { digest, directory, changed: true };
   }
 
-  /** Paths like `usr/bin/env`, as this very binary lists them. */
+  /** Paths like `usr/bin/env`, as this very binary lists them; `linuxrc` is of use to an old initrd only. */
   async #applets(busybox: Uint8Array): Promise<string[]> {
     const directory = await mkdtemp(join(tmpdir(), 'viv-busybox-'));
     try {
@@ -97,7 +97,7 @@ export class BusyboxImageBuilder {
       await writeFile(program, busybox);
       await chmod(program, 0o755);
       const { stdout } = await this.#runner.run(program, ['--list-full'], { signal: this.#signal });
-      return stdout.toString('utf8').split('\n').filter(Boolean);
+      return stdout.toString('utf8').split('\n').filter((path) => path !== '' && path !== 'linuxrc');
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

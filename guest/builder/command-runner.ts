@@ -52,8 +52,8 @@ export class ChildCommandRunner implements CommandRunner {
     child.stdin.end(options.input ?? Buffer.alloc(0));
 
     const code = await new Promise<number>((resolve, reject) => {
-      child.once('error', (error) => reject(startFailure(command, error)));
-      child.once('close', (exit) => resolve(exit ?? 128));
+      child.once('error', (error) => { reject(startFailure(command, error)); });
+      child.once('close', (exit) => { resolve(exit ?? 128); });
     });
     const result = { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
     if (code !== 0 && !(options.accept ?? []).includes(code)) throw exitFailure(command, args, result);

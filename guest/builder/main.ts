@@ -12,7 +12,7 @@ import type { Progress, ProgressMode } from './progress.ts';
 /** Exit codes: 0 done or up to date, 1 failed, 2 wrong usage, 130 cancelled. */
 async function main(): Promise<number> {
   const cancel = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => cancel.abort());
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { cancel.abort(); });
   let json = process.argv.includes('json');
   try {
     const command = parseCommand(process.argv.slice(2), process.env);
@@ -52,7 +52,7 @@ function tools(mode: ProgressMode): { runner: ChildCommandRunner; progress: Prog
   const progress = createProgress(mode, {
     write: (text) => void process.stdout.write(text),
     isTerminal: process.stdout.isTTY,
-    columns: process.stdout.columns ?? 80,
+    columns: process.stdout.isTTY ? process.stdout.columns : 80,
   });
   return { runner: new ChildCommandRunner(process.env), progress };
 }

@@ -1,0 +1,36 @@
+# Everything starts from scripts/setup.sh, which does only what is still to be done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build guest demo test lint bench clean distclean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is needed and build everything (seconds when nothing is to be done)
+	@scripts/setup.sh
+
+build: ## build daemon, command line and native programs; install nothing
+	@scripts/setup.sh --only npm,bundle,cargo
+
+guest: ## build what the VM boots and the embedded busybox image
+	@scripts/setup.sh --only cargo,guest
+
+demo: setup ## run a container in a VM and show how long each phase took
+	@scripts/demo.sh
+
+test: setup ## run all tests
+	@scripts/test.sh
+
+lint: ## lint and type-check everything
+	@npm run --silent lint
+	@cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
+
+bench: setup ## measure against the bare limits; writes bench/RESULTS.md
+	@npm run --silent bench
+
+clean: ## remove what was built, keep downloads
+	rm -rf dist src/gen target build/images build/guest/.store build/stamps
+	@if [ -d build/guest ]; then find build/guest -maxdepth 1 -type l -delete; fi
+
+distclean: clean ## remove downloads and node_modules as well
+	rm -rf build node_modules
