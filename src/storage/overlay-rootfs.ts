@@ -1,0 +1,94 @@
+import { dirname, join } from 'node:path';
+import { DomainError } from '../core/model/errors.ts';
+import type { WaitOptions } from '../core/ports/host.ts';
+import type { Rootfs, RootfsDriver, RootfsPlace, Trash } from '../core/ports/storage.ts';
+import { mountAt } from './mount-table.ts';
+import type { Mounter } from './mounter.ts';
+import { errnoOf, FULL, MISSING } from './storage-files.ts';
+import type { StorageFiles } from './storage-files.ts';
+
+export interface OverlayRootfsOptions {
+  readonly mounter: Mounter;
+  readonly files: StorageFiles;
+  readonly trash: Trash;
+}
+
+/** The kernel copies mount data into one page. */
+const LONGEST_MOUNT_DATA = 4_000;
+
+/** A path as a value in overlay's option string: backslash, comma and colon have a meaning there. */
+export function escapeOverlayPath(path: string): string {
+  return path.replace(/[\\,:]/g, '\\$&');
+}
+
+/**
+ * `index=off`: a lower directory serves many overlays at once, and one whose upper was moved away is mounted anew without complaint.
+ * `metacopy=off`: the upper directory never needs its lower to make sense of a file's data, so nothing a guest writes can point elsewhere.
+ */
+export function overlayOptions(lower: string, upper: string, work: string): string {
+  return `lowerdir=${escapeOverlayPath(lower)},upperdir=${escapeOverlayPath(upper)},workdir=${escapeOverlayPath(work)},index=off,metacopy=off`;
+}
+
+/** Each container's root file system: an overlay whose writable half lies on the disk, mounted into the sandbox's share. */
+export class OverlayRootfs implements RootfsDriver {
+  readonly #options: OverlayRootfsOptions;
+
+  constructor(options: OverlayRootfsOptions) {
+    this.#options = options;
+  }
+
+  async prepare(place: RootfsPlace, lower: string, options: WaitOptions = {}): Promise<Rootfs> {
+    const { mounter } = this.#options;
+    const { upper, work, target } = pathsOf(place);
+    const rootfs: Rootfs = { kind: 'virtiofs', hostPath: target, guestPath: `${place.containerId}/rootfs` };
+    await this.#checkLower(lower);
+    const data = overlayOptions(lower, upper, work);
+    if (Buffer.byteLength(data) > LONGEST_MOUNT_DATA) {
+      throw new DomainError('ROOTFS_FAILED', `the paths of this overlay take ${Buffer.byteLength(data)} bytes; the kernel takes ${LONGEST_MOUNT_DATA}`, { remedy: 'use shorter directories' });
+    }
+    await this.#makeDirectories([upper, work, target]);
+    const present = mountAt(await mounter.table(), target);
+    if (present?.fsType === 'overlay') return rootfs;
+    if (present !== undefined) throw new DomainError('ROOTFS_FAILED', `${target} already is a mount of type ${present.fsType}`, { remedy: `unmount ${target}` });
+    await mounter.mount(['-t', 'overlay', 'overlay', '-o', data, target], options);
+    return rootfs;
+  }
+
+  async remove(place: RootfsPlace): Promise<void> {
+    const { mounter, trash, files } = this.#options;
+    const { upper, work, target } = pathsOf(place);
+    await mounter.unmountAll(dirname(target));
+    for (const directory of [upper, work]) await trash.discard(directory, place.trashDir);
+    for (const directory of [target, dirname(target)]) await ignoreMissing(files.removeDirectory(directory));
+    trash.empty(place.trashDir);
+  }
+
+  async #checkLower(lower: string): Promise<void> {
+    const found = await this.#options.files.inspect(lower, { follow: true });
+    if (found?.kind === 'directory') return;
+    throw new DomainError('ROOTFS_FAILED', `${lower} is ${found === undefined ? 'missing' : 'no directory'}`, { remedy: 'name a directory with a root file system' });
+  }
+
+  async #makeDirectories(paths: readonly string[]): Promise<void> {
+    try {
+      // The upper directory's mode is the container's root directory's mode: anyone inside may enter it.
+      for (const path of paths) await this.#options.files.makeDirectory(path, path.endsWith('/upper') ? 0o755 : 0o700);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (FULL.has(errnoOf(error))) throw new DomainError('STORAGE_FULL', message, { cause: error, remedy: 'free space in the state directory' });
+      throw new DomainError('ROOTFS_FAILED', message, { cause: error });
+    }
+  }
+}
+
+function pathsOf(place: RootfsPlace): { upper: string; work: string; target: string } {
+  return { upper: join(place.stateDir, 'upper'), work: join(place.stateDir, 'work'), target: join(place.shareDir, place.containerId, 'rootfs') };
+}
+
+async function ignoreMissing(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!MISSING.has(errnoOf(error))) throw error;
+  }
+}
