@@ -6,7 +6,7 @@ import { isBzImage } from './bzimage.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { DebRecord } from './deb-control.ts';
 import type { DebianArchive } from './debian-archive.ts';
-import { sha256 } from './digests.ts';
+import { sha256, sha256File } from './digests.ts';
 import type { Progress } from './progress.ts';
 import { unpackKernel } from './unpack.ts';
 
@@ -24,6 +24,14 @@ export interface StoredKernel {
 export type KernelSource =
   | { readonly kind: 'package'; readonly record: DebRecord }
   | { readonly kind: 'file'; readonly path: string; readonly sha256: string };
+
+const RECORD_FILE = 'kernel.json';
+
+interface StoreRecord {
+  readonly release: string;
+  readonly vmlinux: string;
+  readonly vmlinuz: string | null;
+}
 
 /** Unpacked kernels, each made once: unpacking one takes seconds, an initramfs with another agent should not. */
 export class KernelStore {
@@ -61,6 +69,8 @@ export class KernelStore {
     const directory = join(this.#directory, keyOf(source));
     const there = await readStored(directory);
     if (there !== undefined) return there;
+    // What is there and not whole goes first, since a rename can't replace a directory that holds something.
+    await rm(directory, { recursive: true, force: true });
     if (source.kind === 'package') await this.#fromPackage(source.record, directory);
     else await this.#fromFile(source.path, directory);
     const stored = await readStored(directory);
@@ -92,7 +102,8 @@ export class KernelStore {
     const kernel = await unpackKernel(image, this.#runner, this.#signal);
     await writeFileDurably(join(directory, 'vmlinux'), kernel);
     if (isBzImage(image)) await writeFileDurably(join(directory, 'vmlinuz'), image);
-    await writeFileDurably(join(directory, 'release'), release ?? releaseIn(kernel));
+    const record: StoreRecord = { release: release ?? releaseIn(kernel), vmlinux: sha256(kernel), vmlinuz: isBzImage(image) ? sha256(image) : null };
+    await writeFileDurably(join(directory, RECORD_FILE), JSON.stringify(record));
   }
 }
 
@@ -102,16 +113,18 @@ function keyOf(source: KernelSource): string {
   return `${name}_${version.replaceAll(':', '%3a')}_${digest.slice(0, 16)}`;
 }
 
+/** What is stored, if it is whole: guests have hard links to these files, and one written through a link is worth nothing. */
 async function readStored(directory: string): Promise<StoredKernel | undefined> {
-  const release = await readIfThere(join(directory, 'release'));
-  if (release === undefined) return undefined;
-  const names = await readdir(directory);
-  return {
-    release: release.toString('utf8'),
-    vmlinux: join(directory, 'vmlinux'),
-    vmlinuz: names.includes('vmlinuz') ? join(directory, 'vmlinuz') : undefined,
-    modules: names.includes('modules') ? join(directory, 'modules') : undefined,
-  };
+  const bytes = await readIfThere(join(directory, RECORD_FILE));
+  if (bytes === undefined) return undefined;
+  // Written above, and published by rename together with what it describes.
+  const record = JSON.parse(bytes.toString('utf8')) as StoreRecord;
+  const vmlinux = join(directory, 'vmlinux');
+  const vmlinuz = record.vmlinuz === null ? undefined : join(directory, 'vmlinuz');
+  if ((await sha256File(vmlinux)) !== record.vmlinux) return undefined;
+  if (vmlinuz !== undefined && (await sha256File(vmlinuz)) !== record.vmlinuz) return undefined;
+  const modules = (await readdir(directory)).includes('modules') ? join(directory, 'modules') : undefined;
+  return { release: record.release, vmlinux, vmlinuz, modules };
 }
 
 /** The release is in the kernel's banner, "Linux version RELEASE (…)". */
