@@ -52,10 +52,38 @@ export interface ByteStream {
 
 export interface SocketDialer {
   /**
-   * Connects to a Unix socket, again and again until the deadline, while the file is missing or refuses.
+   * Connects to a Unix socket, again and again while the file is missing or refuses, for at most `deadlineMs` milliseconds from now
+   * (0: one attempt).
    * Rejects: DEADLINE, the signal's reason, HOST_RESOURCE for a path over 107 bytes.
    */
   dial(path: string, options: { deadlineMs: number; signal?: AbortSignal | undefined }): Promise<ByteStream>;
+}
+
+/** What tells one version of a file from another without reading it. */
+export interface FileIdentity {
+  /** After every symbolic link. */
+  readonly realPath: string;
+  readonly device: number;
+  readonly inode: number;
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+}
+
+/** Small whole files. All reject HOST_RESOURCE (STORAGE_FULL when the disk is) with the path in the message. */
+export interface Files {
+  /** The whole file; undefined when there is none. Rejects when it is larger than the cap. */
+  read(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  /** The last bytes of a file; empty when there is none. */
+  tail(path: string, bytes: number): Promise<Uint8Array>;
+  /** The new content or the old one, never a part, also after a power loss: write, fsync, rename, fsync of the directory. */
+  publish(path: string, content: Uint8Array | string, options?: { readonly mode?: number }): Promise<void>;
+  /** Writes without a promise for the case of a power loss. */
+  write(path: string, content: Uint8Array | string, options?: { readonly mode?: number }): Promise<void>;
+  /** With its parents; no error when it is there. */
+  makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
+  /** No error when it is not there. */
+  remove(path: string): Promise<void>;
+  identify(path: string): Promise<FileIdentity | undefined>;
 }
 
 /** What spec.json of docs/protocols/launcher.md says. */

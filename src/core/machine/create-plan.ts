@@ -1,0 +1,38 @@
+import type { Resource } from '../model/ledger.ts';
+import type { Profile } from '../model/profile.ts';
+
+/** The parts of bringing a sandbox up, in order. A step without its executor does not compile (daemon/services/steps). */
+export type CreateStep = 'directories' | 'share' | 'vmm' | 'agent' | 'guest';
+
+export interface CreatePlan {
+  readonly steps: readonly CreateStep[];
+  /** Everything that the steps may make, by its derivable name: written to the record before the first one runs. */
+  readonly resources: readonly Resource[];
+}
+
+export interface PlanPlaces {
+  readonly runDir: string;
+  readonly stateDir: string;
+}
+
+function resource(kind: Resource['kind'], name: string, attributes: Readonly<Record<string, string>> = {}): Resource {
+  return { kind, name, attributes };
+}
+
+/** Profile → steps and resources. Pure. */
+export function createPlan(profile: Profile, places: PlanPlaces): CreatePlan {
+  const { runDir, stateDir } = places;
+  const resources = [resource('directory', runDir), resource('directory', stateDir)];
+  const steps: CreateStep[] = ['directories'];
+  if (profile.sharedFs === 'virtiofs') {
+    steps.push('share');
+    resources.push(resource('mount', `${runDir}/shared`), resource('launcher', `${runDir}/vfs`, { role: 'virtiofsd' }), resource('socket', `${runDir}/fs.sock`));
+  }
+  steps.push('vmm');
+  resources.push(resource('launcher', `${runDir}/vmm`, { role: 'vmm' }), resource('socket', `${runDir}/qmp.sock`));
+  if (profile.agent !== 'none') {
+    steps.push('agent', 'guest');
+    resources.push(resource('socket', `${runDir}/agent.sock`));
+  }
+  return { steps, resources };
+}

@@ -1,0 +1,105 @@
+import { deferred, deadline, raceSignal, type Deferred } from '../../base/abort.ts';
+import { DomainError } from '../../core/model/errors.ts';
+import type { AgentConnector, AgentEvent, AgentTarget, GuestAgent } from '../../core/ports/agent.ts';
+import type { Clock, WaitOptions } from '../../core/ports/host.ts';
+
+const RECONNECT_DEADLINE_MS = 10_000;
+const RECONNECT_PAUSE_MS = 500;
+/** How long a caller waits for an agent that is being reconnected. */
+const WAIT_MS = 15_000;
+
+export interface AgentHandleOptions {
+  readonly clock: Clock;
+  readonly connector: AgentConnector;
+  readonly target: AgentTarget;
+  readonly onEvent: (event: AgentEvent) => void;
+  /** The agent can't be reached (with the reason), or is back. */
+  readonly onReachable: (reachable: boolean, detail: string) => void;
+}
+
+/** The agent of one guest, across lost links: it connects anew by itself, and callers wait for that. */
+export class AgentHandle {
+  readonly #options: AgentHandleOptions;
+  readonly #end = new AbortController();
+  #agent: GuestAgent | undefined;
+  #next: Deferred<GuestAgent> = deferred<GuestAgent>();
+
+  constructor(options: AgentHandleOptions) {
+    this.#options = options;
+    this.#next.promise.catch(() => undefined);
+  }
+
+  get current(): GuestAgent | undefined {
+    return this.#agent;
+  }
+
+  async connect(deadlineMs: number, options: WaitOptions): Promise<GuestAgent> {
+    const agent = await this.#options.connector.connect(this.#options.target, { deadlineMs, signal: options.signal });
+    if (this.#end.signal.aborted) {
+      agent.close();
+      throw gone();
+    }
+    this.#take(agent);
+    return agent;
+  }
+
+  /** The agent, as soon as there is one. AGENT_UNREACHABLE after a while, or at once when the VM is gone. */
+  async get(options: WaitOptions = {}): Promise<GuestAgent> {
+    if (this.#agent !== undefined) return this.#agent;
+    using timer = deadline({
+      ms: WAIT_MS,
+      timer: (ms, callback) => this.#options.clock.timer(ms, callback),
+      reason: () => new DomainError('AGENT_UNREACHABLE', `the guest's agent could not be reached for ${WAIT_MS / 1000} s`, { remedy: 'look at the console of the sandbox; stop it with force if it does not come back' }),
+      signals: [options.signal],
+    });
+    return await raceSignal(this.#next.promise, timer.signal);
+  }
+
+  /** For good: the VM has ended or we let go of it. The guest is not told. */
+  close(): void {
+    this.#end.abort(gone());
+    this.#agent?.close();
+    this.#agent = undefined;
+    this.#next.reject(gone());
+  }
+
+  #take(agent: GuestAgent): void {
+    this.#agent = agent;
+    const next = this.#next;
+    agent.onEvent((event) => {
+      if (event.kind === 'lost') this.#lost(agent, event.error);
+      else this.#options.onEvent(event);
+    });
+    next.resolve(agent);
+  }
+
+  #lost(agent: GuestAgent, error: Error): void {
+    if (this.#agent !== agent || this.#end.signal.aborted) return;
+    this.#agent = undefined;
+    this.#next = deferred<GuestAgent>();
+    this.#next.promise.catch(() => undefined);
+    agent.close();
+    void this.#reconnect(error.message);
+  }
+
+  async #reconnect(detail: string): Promise<void> {
+    const { signal } = this.#end;
+    let told = false;
+    while (!signal.aborted) {
+      try {
+        await this.connect(RECONNECT_DEADLINE_MS, { signal });
+        if (told) this.#options.onReachable(true, '');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!told) this.#options.onReachable(false, `${detail}; ${String(error)}`);
+        told = true;
+        await this.#options.clock.sleep(RECONNECT_PAUSE_MS, { signal }).catch(() => undefined);
+      }
+    }
+  }
+}
+
+function gone(): DomainError {
+  return new DomainError('AGENT_UNREACHABLE', 'the VM has ended', { remedy: 'start the sandbox again' });
+}

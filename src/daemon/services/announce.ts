@@ -1,0 +1,57 @@
+import type { DomainEvent, EventType } from '../../core/model/events.ts';
+import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
+import type { Change, Outcome } from './change.ts';
+
+const SANDBOX_STATES: Partial<Record<SandboxRecord['state'], EventType>> = {
+  creating: 'SANDBOX_CREATING',
+  ready: 'SANDBOX_READY',
+  running: 'SANDBOX_RUNNING',
+  paused: 'SANDBOX_PAUSED',
+  stopping: 'SANDBOX_STOPPING',
+  stopped: 'SANDBOX_STOPPED',
+  failed: 'SANDBOX_FAILED',
+};
+
+const CONTAINER_STATES: Partial<Record<ContainerRecord['state'], EventType>> = {
+  created: 'CONTAINER_CREATED',
+  running: 'CONTAINER_STARTED',
+  paused: 'CONTAINER_PAUSED',
+  exited: 'CONTAINER_EXITED',
+};
+
+/** What watchers are told of a change that is on disk now. Pure; at most one event a change. */
+export function announcement(before: SandboxRecord, change: Change, outcome: Outcome, atMs: number): DomainEvent | undefined {
+  if (outcome.kind === 'ignored') return undefined;
+  const type = eventType(before, change, outcome);
+  if (type === undefined) return undefined;
+  const { record } = outcome;
+  const container = outcome.container?.record;
+  const cause = container === undefined ? record.cause : container.exit?.cause;
+  return {
+    type,
+    atMs,
+    sandboxId: record.id,
+    containerId: container?.id ?? '',
+    name: container?.name ?? record.name,
+    message: container === undefined ? record.causeDetail : (container.exit?.detail ?? ''),
+    ...(cause === undefined ? {} : { cause }),
+    ...(container?.exit === undefined ? {} : { exitCode: container.exit.code }),
+    attributes: container === undefined ? {} : { image: container.image },
+  };
+}
+
+function eventType(before: SandboxRecord, change: Change, outcome: Outcome & { kind: 'changed' }): EventType | undefined {
+  if (change.target === 'facts') return change.what === 'labels' ? 'SANDBOX_UPDATED' : 'SANDBOX_CONDITION';
+  if (outcome.container !== undefined) return containerEvent(outcome.container);
+  if (outcome.gone) return 'SANDBOX_DELETED';
+  if (outcome.record.state === before.state) return undefined;
+  if (before.state === 'paused' && (outcome.record.state === 'ready' || outcome.record.state === 'running')) return 'SANDBOX_RESUMED';
+  return SANDBOX_STATES[outcome.record.state];
+}
+
+function containerEvent(container: NonNullable<(Outcome & { kind: 'changed' })['container']>): EventType | undefined {
+  if (container.gone) return container.before === 'deleting' ? 'CONTAINER_DELETED' : undefined;
+  if (container.record.state === container.before) return undefined;
+  if (container.before === 'paused' && container.record.state === 'running') return 'CONTAINER_RESUMED';
+  return CONTAINER_STATES[container.record.state];
+}

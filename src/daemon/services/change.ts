@@ -1,0 +1,118 @@
+import type { ContainerEventKind } from '../../core/machine/container-machine.ts';
+import { CONTAINER_TABLE, type ContainerMachineState } from '../../core/machine/container-machine.ts';
+import { SANDBOX_TABLE, type SandboxEffect, type SandboxEventKind } from '../../core/machine/sandbox-machine.ts';
+import { step } from '../../core/machine/table.ts';
+import { DomainError } from '../../core/model/errors.ts';
+import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
+import type { PhaseTimer } from './phase-timer.ts';
+
+/** How the run that a change starts (or ends) is to go. Never on disk. */
+export interface RunOptions {
+  /** The caller's; it counts until the run has succeeded. */
+  readonly signal?: AbortSignal | undefined;
+  readonly timer?: PhaseTimer;
+  readonly graceMs?: number | undefined;
+  readonly force?: boolean;
+  /** Why the run under way is aborted. */
+  readonly reason?: DomainError;
+}
+
+/** What happened, or is asked for, as a value: the only way to change a sandbox's record. */
+export type Change =
+  | { readonly target: 'sandbox'; readonly kind: SandboxEventKind; readonly patch?: Partial<SandboxRecord>; readonly run?: RunOptions }
+  | { readonly target: 'container'; readonly id: string; readonly kind: ContainerEventKind; readonly patch?: Partial<ContainerRecord> }
+  | { readonly target: 'new-container'; readonly container: ContainerRecord }
+  /** Facts that move no state: labels, conditions. */
+  | { readonly target: 'facts'; readonly what: 'labels' | 'condition'; readonly patch: Partial<SandboxRecord> };
+
+export type Outcome =
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'changed'; readonly record: SandboxRecord; readonly gone: boolean; readonly effects: readonly SandboxEffect[]; readonly container?: { readonly record: ContainerRecord; readonly before: ContainerMachineState; readonly gone: boolean } };
+
+/** Pure: record + change → record + effects. Throws WRONG_STATE or CONTAINER_NOT_FOUND. First cause wins. */
+export function apply(record: SandboxRecord, change: Change): Outcome {
+  switch (change.target) {
+    case 'sandbox':
+      return sandboxChange(record, change.kind, change.patch ?? {});
+    case 'container':
+      return containerChange(record, change.id, change.kind, change.patch ?? {});
+    case 'new-container':
+      return newContainer(record, change.container);
+    case 'facts':
+      return { kind: 'changed', record: { ...record, ...change.patch, epoch: record.epoch + 1 }, gone: false, effects: [] };
+  }
+}
+
+function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Partial<SandboxRecord>): Outcome {
+  const next = step(SANDBOX_TABLE, record.state, kind);
+  if (next.kind === 'ignored') return { kind: 'ignored' };
+  if (next.kind === 'refused') throw wrongState(record, kind);
+  const state = next.to === 'gone' ? record.state : next.to;
+  const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: record.causeDetail } : {};
+  return { kind: 'changed', record: { ...record, ...patch, ...first, state, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+}
+
+function newContainer(record: SandboxRecord, container: ContainerRecord): Outcome {
+  if (record.state !== 'ready' && record.state !== 'running') {
+    throw wrongState(record, 'create a container');
+  }
+  return {
+    kind: 'changed',
+    record: { ...record, containers: [...record.containers, container], epoch: record.epoch + 1 },
+    gone: false,
+    effects: [],
+    container: { record: container, before: 'gone', gone: false },
+  };
+}
+
+function containerChange(record: SandboxRecord, id: string, kind: ContainerEventKind, patch: Partial<ContainerRecord>): Outcome {
+  const container = record.containers.find((candidate) => candidate.id === id);
+  if (container === undefined) {
+    throw new DomainError('CONTAINER_NOT_FOUND', `no container ${id} in sandbox ${record.name}`, { sandboxId: record.id, containerId: id });
+  }
+  const next = step(CONTAINER_TABLE, container.state, kind);
+  if (next.kind === 'ignored') return { kind: 'ignored' };
+  if (next.kind === 'refused') throw wrongContainerState(record, container, kind);
+  const gone = next.to === 'gone';
+  const changed: ContainerRecord = { ...container, ...patch, state: next.to === 'gone' ? container.state : next.to };
+  const containers = gone ? record.containers.filter((other) => other !== container) : record.containers.map((other) => (other === container ? changed : other));
+  // A container that starts makes a ready sandbox a running one, in the same step.
+  const state = changed.state === 'running' && record.state === 'ready' ? 'running' : record.state;
+  return { kind: 'changed', record: { ...record, containers, state, epoch: record.epoch + 1 }, gone: false, effects: [], container: { record: changed, before: container.state, gone } };
+}
+
+const REMEDIES: Partial<Record<SandboxRecord['state'], string>> = {
+  creating: 'wait until it is ready, or delete it with force',
+  ready: 'stop it first, or use force',
+  running: 'stop it first, or use force',
+  paused: 'resume it first',
+  stopping: 'wait until it has stopped',
+  stopped: 'start it first',
+  failed: 'delete it; what remains is in its resources',
+  deleting: 'it is on its way out',
+  recovering: 'the daemon has just come back; try again in a moment',
+};
+
+function words(kind: string): string {
+  return kind.replace(/^force-/, '').replace(/-requested$/, '').replaceAll('-', ' ');
+}
+
+function wrongState(record: SandboxRecord, kind: string): DomainError {
+  const reason = record.state === 'recovering' ? 'RECOVERING' : 'WRONG_STATE';
+  return new DomainError(reason, `cannot ${words(kind)}: sandbox ${record.name} is ${record.state}`, {
+    sandboxId: record.id,
+    facts: { state: record.state },
+    ...(REMEDIES[record.state] === undefined ? {} : { remedy: REMEDIES[record.state] }),
+  });
+}
+
+function wrongContainerState(record: SandboxRecord, container: ContainerRecord, kind: string): DomainError {
+  const running = container.state === 'running' || container.state === 'paused' || container.state === 'stopping';
+  const remedy = container.state === 'paused' ? 'unpause it first' : running ? 'stop it first, or use force' : 'start it first';
+  return new DomainError('WRONG_STATE', `cannot ${words(kind)}: container ${container.name} is ${container.state}`, {
+    sandboxId: record.id,
+    containerId: container.id,
+    remedy,
+    facts: { state: container.state },
+  });
+}

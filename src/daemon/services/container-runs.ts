@@ -1,0 +1,163 @@
+import { UndoStack } from '../../base/async-stack.ts';
+import { linkSignals } from '../../base/abort.ts';
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { ExitStatus } from '../../core/model/outcome.ts';
+import type { ResolvedSource } from '../../core/ports/storage.ts';
+import type { GuestAgent } from '../../core/ports/agent.ts';
+import type { WaitOptions } from '../../core/ports/host.ts';
+import type { ContainerTranslation } from '../../core/ports/oci.ts';
+import type { ContainerUnit } from './container-unit.ts';
+import type { PhaseTimer } from './phase-timer.ts';
+
+const SIGKILL = 9;
+/** A process that got SIGKILL is gone within this, or its guest is not what it should be. */
+const KILL_WAIT_MS = 10_000;
+const COMMAND_NOT_FOUND = 127;
+const COMMAND_NOT_EXECUTABLE = 126;
+
+export interface Prepared {
+  readonly source: ResolvedSource;
+  readonly translation: ContainerTranslation;
+}
+
+/** Resolves and translates: everything that can be wrong with a container's spec is found here, before anything is touched. */
+export async function prepare(unit: ContainerUnit): Promise<Prepared> {
+  const { deps } = unit.sandbox;
+  const { spec } = unit.record;
+  const source = await deps.oci.resolve(spec.rootfs);
+  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
+  return { source, translation };
+}
+
+function hostname(unit: ContainerUnit): string {
+  const { spec, id } = unit.sandbox.record;
+  return spec.hostname === '' ? id.slice(-10) : spec.hostname;
+}
+
+/** Root file system mounted, guest told. All undone on failure. */
+export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer: PhaseTimer, options: WaitOptions): Promise<void> {
+  const { sandbox } = unit;
+  const { deps } = sandbox;
+  const agent = await reachable(unit, options);
+  const undo = new UndoStack();
+  try {
+    const place = unit.rootfsPlace();
+    await deps.directories.make(place.stateDir);
+    undo.defer(() => deps.rootfs.remove(place));
+    if (sandbox.share !== undefined) {
+      await timer.time('rootfs', () => deps.rootfs.prepare(place, prepared.source.lower, options));
+    }
+    undo.defer(() => agent.removeContainer(unit.id));
+    await timer.time('agent_create', () =>
+      agent.createContainer(
+        { containerId: unit.id, spec: prepared.translation.spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace },
+        options,
+      ),
+    );
+    unit.inGuest = true;
+    undo.move();
+  } catch (error) {
+    await undo[Symbol.asyncDispose]().catch((problem: unknown) => { sandbox.log.warn({ error: problem, container: unit.id }, 'a failed create was not undone whole'); });
+    throw error;
+  }
+}
+
+/** Starts the first process; it is running, and its output on its way to the log, when this resolves. */
+export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
+  const { sandbox } = unit;
+  const { spec } = unit.record;
+  const agent = await reachable(unit, options);
+  await unit.pump();
+  try {
+    await timer.time('agent_start', () => agent.startContainer(unit.id, options));
+  } catch (error) {
+    const problem = toDomainError(error);
+    if (problem.reason !== 'AGENT_REFUSED') throw error;
+    throw await startFailed(unit, problem);
+  }
+  await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), resumeOnStart: false } });
+  if (!spec.stdin) await unit.stdin.close(options.signal);
+  else if (spec.tty && spec.ttySize !== undefined) await agent.resizeTty({ containerId: unit.id, execId: undefined }, spec.ttySize.rows, spec.ttySize.columns, options);
+}
+
+async function startFailed(unit: ContainerUnit, problem: DomainError): Promise<DomainError> {
+  const code = exitCodeOfStartFailure(problem.message);
+  const exit: ExitStatus = { code, signal: 0, oomKilled: false, atMs: unit.sandbox.deps.clock.wallMs(), cause: 'CONTAINER_EXIT', detail: problem.message };
+  await unit.renew();
+  await removeFromGuest(unit);
+  await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'start-failed', patch: { exit, finishedAtMs: exit.atMs } });
+  return startRefused(problem, unit.id);
+}
+
+/** As shells and other container tools have it: 127 not found, 126 found and not to be run. */
+export function exitCodeOfStartFailure(message: string): number {
+  return /not found|no such file|ENOENT/i.test(message) ? COMMAND_NOT_FOUND : COMMAND_NOT_EXECUTABLE;
+}
+
+/** The guest's words about a command that can't be run, with the exit code that a shell would give. */
+export function startRefused(problem: DomainError, containerId: string): DomainError {
+  return new DomainError('PROCESS_START_FAILED', problem.message, {
+    containerId,
+    cause: problem,
+    remedy: 'check that the command exists in the root file system and may be executed',
+    facts: { exit_code: String(exitCodeOfStartFailure(problem.message)) },
+  });
+}
+
+/** Stop signal, grace, SIGKILL to all, and the end seen. */
+export async function stopInGuest(unit: ContainerUnit, signal: number, graceMs: number, options: WaitOptions): Promise<void> {
+  const agent = await reachable(unit, options);
+  const { actor, deps } = unit.sandbox;
+  const key = { containerId: unit.id, execId: undefined };
+  if (unit.record.state === 'paused') await agent.resumeContainer(unit.id, options);
+  if (signal !== SIGKILL && graceMs > 0) {
+    await agent.signal(key, signal, false, options);
+    if (await endedWithin(unit, graceMs, options)) return;
+  }
+  await agent.signal(key, SIGKILL, true, options);
+  if (await endedWithin(unit, KILL_WAIT_MS, options)) return;
+  throw new DomainError('AGENT_UNREACHABLE', `container ${unit.id} did not end ${KILL_WAIT_MS / 1000} s after SIGKILL`, { sandboxId: actor.record.id, containerId: unit.id, remedy: 'stop the sandbox with force', facts: { at: String(deps.clock.wallMs()) } });
+}
+
+async function endedWithin(unit: ContainerUnit, ms: number, options: WaitOptions): Promise<boolean> {
+  const { actor, deps } = unit.sandbox;
+  const over = new AbortController();
+  const timer = deps.clock.timer(ms, () => { over.abort(new Error('time is over')); });
+  using both = linkSignals(options.signal, over.signal);
+  try {
+    await actor.until(() => hasEnded(unit), { signal: both.signal });
+    return true;
+  } catch (error) {
+    if (over.signal.aborted) return hasEnded(unit);
+    throw error;
+  } finally {
+    timer[Symbol.dispose]();
+  }
+}
+
+export function hasEnded(unit: ContainerUnit): boolean {
+  return !unit.exists || unit.record.state === 'exited' || unit.record.state === 'created' || unit.record.state === 'deleting';
+}
+
+/** The guest forgets it. A guest that is gone has forgotten it already. */
+export async function removeFromGuest(unit: ContainerUnit): Promise<void> {
+  const agent = unit.sandbox.agent?.current;
+  if (agent !== undefined && unit.inGuest) await agent.removeContainer(unit.id);
+  unit.inGuest = false;
+}
+
+/** Everything of it on the host is unmounted or on its way to the trash. */
+export async function removeFromHost(unit: ContainerUnit): Promise<void> {
+  const { deps } = unit.sandbox;
+  const place = unit.rootfsPlace();
+  await unit.release();
+  await deps.rootfs.remove(place);
+  await deps.trash.discard(place.stateDir, place.trashDir);
+  deps.trash.empty(place.trashDir);
+}
+
+async function reachable(unit: ContainerUnit, options: WaitOptions): Promise<GuestAgent> {
+  const { agent } = unit.sandbox;
+  if (agent === undefined) throw new DomainError('WRONG_STATE', `sandbox ${unit.sandbox.record.name} has no running VM`, { sandboxId: unit.sandbox.id, remedy: 'start the sandbox first' });
+  return await agent.get(options);
+}

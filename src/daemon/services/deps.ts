@@ -1,0 +1,60 @@
+import type { Profile } from '../../core/model/profile.ts';
+import type { AgentConnector } from '../../core/ports/agent.ts';
+import type { Clock, IdSource, Launcher } from '../../core/ports/host.ts';
+import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
+import type { LogStore } from '../../core/ports/logs.ts';
+import type { OciTranslator } from '../../core/ports/oci.ts';
+import type { RootfsDriver, ShareDriver, Trash } from '../../core/ports/storage.ts';
+import type { CheckpointStore } from '../../core/ports/stores.ts';
+import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
+import type { Admission } from './admission.ts';
+import type { EventHub } from './event-hub.ts';
+import type { Places } from './places.ts';
+
+/** The few directory operations that the services need themselves. */
+export interface Directories {
+  /** Makes it and its parents, mode 0700; there already is fine. */
+  make(path: string): Promise<void>;
+  /** Removes it and all below it; missing is fine. Refuses to cross into another mount. */
+  remove(path: string): Promise<void>;
+}
+
+export interface ProfileSource {
+  /** PROFILE_NOT_FOUND, OVERRIDE_NOT_ALLOWED, INVALID_REQUEST. */
+  resolve(name: string, overrides: Readonly<Record<string, string>>): Profile;
+}
+
+export interface GuestFiles {
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+export interface GuestSource {
+  /** GUEST_NOT_FOUND, with what there is. */
+  resolve(name: string): Promise<GuestFiles>;
+}
+
+/** What every part of the services works with; made once, in wiring. */
+export interface Deps {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly store: CheckpointStore;
+  readonly hub: EventHub;
+  readonly hypervisor: HypervisorDriver;
+  readonly launcher: Launcher;
+  readonly agents: AgentConnector;
+  readonly shares: ShareDriver;
+  readonly rootfs: RootfsDriver;
+  readonly trash: Trash;
+  readonly logs: LogStore;
+  readonly oci: OciTranslator;
+  readonly directories: Directories;
+  readonly profiles: ProfileSource;
+  readonly guests: GuestSource;
+  readonly admission: Admission;
+  readonly places: Places;
+  /** The host's boot id. */
+  readonly bootId: string;
+}

@@ -1,0 +1,172 @@
+import { deferred, raceSignal, type Deferred } from '../../base/abort.ts';
+import type { SandboxEffect } from '../../core/machine/sandbox-machine.ts';
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { SandboxRecord } from '../../core/model/record.ts';
+import type { WaitOptions } from '../../core/ports/host.ts';
+import type { Logger } from '../../core/ports/telemetry.ts';
+import { announcement } from './announce.ts';
+import { apply, type Change, type Outcome, type RunOptions } from './change.ts';
+import type { Deps } from './deps.ts';
+
+/** Runs what the machine asks for; what comes of it is committed as a further change. */
+export type EffectRunner = (effect: SandboxEffect, options: RunOptions) => void;
+
+const RETRY_SAVE_MS = 1000;
+const MAILBOX_LIMIT = 10_000;
+
+interface Letter {
+  readonly change: Change;
+  readonly done: Deferred<SandboxRecord>;
+}
+
+/**
+ * The only writer of one sandbox. Every change takes the same way, one after the other: step → record on disk → effects → announce.
+ * Work runs beside the mailbox, never in it, so a stop or a VM's death is heard at any time.
+ */
+export class SandboxActor {
+  readonly #deps: Deps;
+  readonly #log: Logger;
+  readonly #letters: Letter[] = [];
+  readonly #watchers = new Set<() => void>();
+  #record: SandboxRecord;
+  #effects: EffectRunner = () => undefined;
+  #gone = false;
+  #busy = false;
+  /** The record in memory is newer than the one on disk. */
+  #unsaved = false;
+  #retry: Disposable | undefined;
+
+  constructor(deps: Deps, record: SandboxRecord) {
+    this.#deps = deps;
+    this.#record = record;
+    this.#log = deps.log.child({ sandbox: record.id });
+  }
+
+  get record(): SandboxRecord {
+    return this.#record;
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** Set once, before the first change. */
+  onEffect(runner: EffectRunner): void {
+    this.#effects = runner;
+  }
+
+  /** The first record of a sandbox: the intent, on disk before anything is made. */
+  async begin(): Promise<void> {
+    await this.#deps.store.save(this.#record.id, this.#record);
+    this.#deps.metrics.sandboxState(undefined, this.#record.state);
+    await this.#deps.hub.publish({ type: 'SANDBOX_CREATING', atMs: this.#deps.clock.wallMs(), sandboxId: this.#record.id, containerId: '', name: this.#record.name, message: '', attributes: {} });
+  }
+
+  /** Resolves with the record after the change is on disk. Rejects WRONG_STATE, or CHECKPOINT_FAILED for a request that could not be recorded. */
+  async commit(change: Change): Promise<SandboxRecord> {
+    if (this.#letters.length >= MAILBOX_LIMIT) throw new DomainError('CAPACITY_EXHAUSTED', 'too many changes of this sandbox are waiting', { sandboxId: this.#record.id, remedy: 'slow down' });
+    const done = deferred<SandboxRecord>();
+    this.#letters.push({ change, done });
+    if (!this.#busy) void this.#work();
+    return await done.promise;
+  }
+
+  /** Resolves with the first record that satisfies it; with the last record when the sandbox is gone. */
+  async until(satisfied: (record: SandboxRecord) => boolean, options: WaitOptions = {}): Promise<SandboxRecord> {
+    while (!this.#gone && !satisfied(this.#record)) {
+      const changed = deferred<undefined>();
+      const watcher = (): void => { changed.resolve(undefined); };
+      this.#watchers.add(watcher);
+      try {
+        await raceSignal(changed.promise, options.signal);
+      } finally {
+        this.#watchers.delete(watcher);
+      }
+    }
+    return this.#record;
+  }
+
+  /** Stops retrying to save; the sandbox goes on. */
+  release(): void {
+    this.#retry?.[Symbol.dispose]();
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    for (let letter = this.#letters.shift(); letter !== undefined; letter = this.#letters.shift()) {
+      try {
+        letter.done.resolve(await this.#handle(letter.change));
+      } catch (error) {
+        letter.done.reject(toDomainError(error).within({ sandboxId: this.#record.id }));
+      }
+    }
+    this.#busy = false;
+  }
+
+  async #handle(change: Change): Promise<SandboxRecord> {
+    const before = this.#record;
+    const outcome = apply(before, change);
+    if (outcome.kind === 'ignored') return before;
+    await this.#save(change, outcome);
+    this.#record = outcome.record;
+    this.#gone = outcome.gone;
+    this.#count(before, outcome);
+    for (const effect of outcome.effects) {
+      if (effect !== 'remove-record') this.#effects(effect, change.target === 'sandbox' ? (change.run ?? {}) : {});
+    }
+    const event = announcement(before, change, outcome, this.#deps.clock.wallMs());
+    if (event !== undefined) {
+      this.#log.info({ event: event.type, container: event.containerId, cause: event.cause, exit: event.exitCode }, event.message === '' ? event.type : event.message);
+      await this.#deps.hub.publish(event);
+    }
+    for (const watcher of this.#watchers) watcher();
+    return outcome.record;
+  }
+
+  async #save(change: Change, outcome: Outcome & { kind: 'changed' }): Promise<void> {
+    try {
+      if (outcome.gone) await this.#deps.store.remove(outcome.record.id);
+      else await this.#deps.store.save(outcome.record.id, outcome.record);
+      this.#unsaved = false;
+    } catch (error) {
+      if (isRequest(change)) throw toDomainError(error);
+      // A fact is true whether or not the disk takes it: the VM goes on, the record follows when it can.
+      this.#deps.metrics.checkpointFailures(1);
+      this.#log.error({ error }, 'record not saved; trying again');
+      this.#unsaved = true;
+      this.#saveLater();
+    }
+  }
+
+  #saveLater(): void {
+    this.#retry?.[Symbol.dispose]();
+    this.#retry = this.#deps.clock.timer(RETRY_SAVE_MS, () => {
+      if (!this.#unsaved) return;
+      const { id } = this.#record;
+      const saving = this.#gone ? this.#deps.store.remove(id) : this.#deps.store.save(id, this.#record);
+      saving.then(() => { this.#unsaved = false; }, () => { this.#saveLater(); });
+    });
+  }
+
+  #count(before: SandboxRecord, outcome: Outcome & { kind: 'changed' }): void {
+    const { metrics } = this.#deps;
+    const to = outcome.gone ? undefined : outcome.record.state;
+    if (before.state !== to) metrics.sandboxState(before.state, to);
+    if (before.state !== to && to === 'stopped') metrics.ended('sandbox', outcome.record.cause ?? 'UNKNOWN');
+    if (outcome.container?.record.state === 'exited' && outcome.container.before !== 'exited') metrics.ended('container', outcome.container.record.exit?.cause ?? 'UNKNOWN');
+  }
+}
+
+/** A caller waits for it and can be refused; anything else has happened already. */
+function isRequest(change: Change): boolean {
+  switch (change.target) {
+    case 'sandbox':
+      return change.kind.endsWith('-requested') && change.kind !== 'stop-requested' && !change.kind.includes('delete');
+    case 'container':
+      return change.kind === 'start-requested' || change.kind === 'pause-requested';
+    case 'new-container':
+      return true;
+    case 'facts':
+      return change.what === 'labels';
+  }
+}

@@ -1,0 +1,210 @@
+import { linkSignals, raceSignal, reasonOf } from '../../base/abort.ts';
+import { Gate } from '../../base/gate.ts';
+import { Serial } from '../../base/serial.ts';
+import type { SandboxEffect } from '../../core/machine/sandbox-machine.ts';
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { Cause, Condition } from '../../core/model/outcome.ts';
+import type { SandboxRecord } from '../../core/model/record.ts';
+import type { AgentEvent } from '../../core/ports/agent.ts';
+import type { ProcessEnd } from '../../core/ports/host.ts';
+import type { VmEvent, VmSession } from '../../core/ports/hypervisor.ts';
+import type { Share } from '../../core/ports/storage.ts';
+import type { Logger } from '../../core/ports/telemetry.ts';
+import { AgentHandle } from './agent-handle.ts';
+import type { RunOptions } from './change.ts';
+import type { Deps } from './deps.ts';
+import { SandboxActor } from './sandbox-actor.ts';
+import type { ContainerUnit } from './container-unit.ts';
+
+/** A long piece of work on the whole sandbox; at most one at a time. */
+export type Run = (unit: SandboxUnit, options: RunOptions, signal: AbortSignal) => Promise<void>;
+export type Runs = Readonly<Record<Exclude<SandboxEffect, 'abort-run' | 'remove-record'>, Run>>;
+
+const CONSOLE_TAIL_BYTES = 2048;
+
+/** One sandbox as it lives in this daemon: its actor, and what can't be written to disk (connections, processes, work under way). */
+export class SandboxUnit {
+  readonly deps: Deps;
+  readonly actor: SandboxActor;
+  readonly log: Logger;
+  readonly containers = new Map<string, ContainerUnit>();
+  readonly #runs: Runs;
+  readonly #serial = new Serial();
+  /** A pause of the VM waits for calls to its guest that are under way, and later calls wait for the pause. */
+  readonly gate = new Gate();
+  #run: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  #hint: { readonly cause: Cause; readonly detail: string } | undefined;
+  session: VmSession | undefined;
+  share: Share | undefined;
+  agent: AgentHandle | undefined;
+
+  constructor(deps: Deps, record: SandboxRecord, runs: Runs) {
+    this.deps = deps;
+    this.log = deps.log.child({ sandbox: record.id });
+    this.actor = new SandboxActor(deps, record);
+    this.#runs = runs;
+    this.actor.onEffect((effect, options) => { this.#onEffect(effect, options); });
+  }
+
+  get record(): SandboxRecord {
+    return this.actor.record;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  /** The outcome of the run that the last change started; resolves at once when there is none. */
+  async runEnded(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const run = this.#run;
+    if (run !== undefined) await raceSignal(run.done, options.signal);
+  }
+
+  /** Starts a run that no change asked for: the first boot. */
+  async start(effect: keyof Runs, options: RunOptions): Promise<void> {
+    this.#onEffect(effect, options);
+    await this.runEnded();
+  }
+
+  /** Why it will have ended, said before its process does: the first word counts. */
+  hint(cause: Cause, detail: string): void {
+    this.#hint ??= { cause, detail };
+  }
+
+  clearHint(): void {
+    this.#hint = undefined;
+  }
+
+  watchSession(session: VmSession): void {
+    this.session = session;
+    session.onEvent((event) => { this.#onVmEvent(session, event); });
+    void session.ended.then((end) => this.#onVmEnded(session, end));
+  }
+
+  watchShare(share: Share): void {
+    this.share = share;
+    void share.ended.then((end) => this.#onShareEnded(share, end));
+  }
+
+  makeAgent(): AgentHandle {
+    const { deps, record } = this;
+    this.agent?.close();
+    this.agent = new AgentHandle({
+      clock: deps.clock,
+      connector: deps.agents,
+      target: { kind: record.profile.agent, transport: 'virtio-serial', socketPath: deps.places.agentSocket(record.id), tokenFile: deps.places.tokenFile(record.id) },
+      onEvent: (event) => { this.#onAgentEvent(event); },
+      onReachable: (reachable, detail) => { void this.condition('agent_unreachable', reachable ? undefined : detail); },
+    });
+    return this.agent;
+  }
+
+  /** Sets or clears something that an operator should know. */
+  async condition(name: string, message: string | undefined): Promise<void> {
+    const others = this.record.conditions.filter((condition) => condition.name !== name);
+    if (message === undefined && others.length === this.record.conditions.length) return;
+    const conditions: readonly Condition[] = message === undefined ? others : [...others, { name, message, sinceMs: this.deps.clock.wallMs() }];
+    await this.actor.commit({ target: 'facts', what: 'condition', patch: { conditions } }).catch((error: unknown) => { this.log.warn({ error }, 'condition not recorded'); });
+  }
+
+  /** Lets go of everything that lives; the VM goes on. */
+  async release(): Promise<void> {
+    await Promise.all([...this.containers.values()].map((container) => container.release()));
+    this.agent?.close();
+    this.session?.release();
+    this.share?.release();
+    this.actor.release();
+  }
+
+  #onEffect(effect: SandboxEffect, options: RunOptions): void {
+    if (effect === 'remove-record') return;
+    if (effect === 'abort-run') {
+      const reason = options.reason ?? new DomainError('CANCELLED', 'ended by a later request', { sandboxId: this.id, remedy: 'nothing: this is what the later request asked for' });
+      this.#run?.controller.abort(reason);
+      return;
+    }
+    const controller = new AbortController();
+    const done = this.#serial.run(async () => {
+      using linked = linkSignals(controller.signal, options.signal);
+      await this.#runs[effect](this, options, linked.signal);
+    });
+    done.catch((error: unknown) => { this.log.warn({ error, run: effect }, 'run failed'); });
+    this.#run = { controller, done };
+  }
+
+  #onVmEvent(session: VmSession, event: VmEvent): void {
+    switch (event.kind) {
+      case 'guest-shutdown':
+        this.hint('GUEST_SHUTDOWN', event.reason);
+        return this.#endVm(session);
+      case 'guest-reboot':
+        this.hint('GUEST_REBOOT', 'the guest asked for a reboot');
+        return this.#endVm(session);
+      case 'guest-panic':
+        this.hint('GUEST_PANIC', event.detail);
+        return this.#endVm(session);
+      case 'monitor-lost':
+        void this.condition('monitor_unreachable', event.detail);
+        return;
+      case 'monitor-back':
+        void this.condition('monitor_unreachable', undefined);
+        return;
+      case 'paused':
+      case 'resumed':
+        return;
+    }
+  }
+
+  #endVm(session: VmSession): void {
+    session.kill().catch((error: unknown) => { this.log.error({ error }, 'the VM could not be ended'); });
+  }
+
+  async #onVmEnded(session: VmSession, end: ProcessEnd): Promise<void> {
+    if (this.session !== session) return;
+    const consoleTail = await session.consoleTail(CONSOLE_TAIL_BYTES).catch(() => '');
+    const { cause, detail } = this.#hint ?? judge(end);
+    const reason = new DomainError('VMM_EXITED', `the VM ended while it was being set up: ${detail}`, {
+      sandboxId: this.id,
+      remedy: 'see the VMM\'s last words and the console below',
+      facts: { cause, stderr: end.stderrTail.slice(-CONSOLE_TAIL_BYTES), console: consoleTail },
+    });
+    this.agent?.close();
+    await this.#report({ kind: 'vm-ended', cause, detail, consoleTail, reason });
+  }
+
+  async #onShareEnded(share: Share, end: ProcessEnd): Promise<void> {
+    if (this.share !== share) return;
+    const detail = `virtiofsd ended: ${judge(end).detail}`;
+    this.hint('VIRTIOFSD_LOST', detail);
+    await this.#report({ kind: 'share-ended', cause: 'VIRTIOFSD_LOST', detail, consoleTail: '', reason: new DomainError('HOST_RESOURCE', detail, { sandboxId: this.id, facts: { stderr: end.stderrTail.slice(-CONSOLE_TAIL_BYTES) } }) });
+  }
+
+  async #report(what: { kind: 'vm-ended' | 'share-ended'; cause: Cause; detail: string; consoleTail: string; reason: DomainError }): Promise<void> {
+    const ended = this.record.state === 'ready' || this.record.state === 'running' || this.record.state === 'paused';
+    const patch = ended ? { cause: what.cause, causeDetail: what.detail, consoleTail: what.consoleTail } : {};
+    await this.actor.commit({ target: 'sandbox', kind: what.kind, patch, run: { reason: what.reason } }).catch((error: unknown) => { this.log.error({ error }, 'end of the VM not recorded'); });
+  }
+
+  #onAgentEvent(event: AgentEvent): void {
+    if (event.kind !== 'oom') return;
+    const container = this.record.containers.find((candidate) => candidate.id === event.containerId);
+    void this.deps.hub.publish({ type: 'CONTAINER_OOM', atMs: this.deps.clock.wallMs(), sandboxId: this.id, containerId: event.containerId, name: container?.name ?? '', message: 'a process was killed for want of memory in the guest', attributes: {} });
+  }
+}
+
+/** What the end of a VMM's process tells by itself. */
+function judge(end: ProcessEnd): { readonly cause: Cause; readonly detail: string } {
+  switch (end.kind) {
+    case 'signalled':
+      return { cause: 'VMM_CRASH', detail: `its process was ended by signal ${end.signal}` };
+    case 'exited':
+      return { cause: 'VMM_EXIT', detail: `its process ended with code ${end.code}` };
+    case 'unknown':
+      return { cause: 'UNKNOWN', detail: 'its process is gone and its launcher died before it could tell how' };
+  }
+}
+
+/** The first reason to stop: the run's signal, else the error itself. */
+export function firstReason(error: unknown, signal: AbortSignal): DomainError {
+  return toDomainError(signal.aborted ? reasonOf(signal) : error);
+}
