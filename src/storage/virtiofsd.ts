@@ -125,9 +125,10 @@ export class VirtiofsdDriver implements ShareDriver {
 
   async #endsWithin(running: SupervisedProcess, ms: number): Promise<boolean> {
     const over = deferred<boolean>();
-    using timer = this.#options.clock.timer(ms, () => { over.resolve(false); });
-    void timer;
-    return await Promise.race([running.ended.then(() => true), over.promise]);
+    const timer = this.#options.clock.timer(ms, () => { over.resolve(false); });
+    const ended = await Promise.race([running.ended.then(() => true), over.promise]);
+    timer[Symbol.dispose]();
+    return ended;
   }
 
   async #flavour(path: string, options: WaitOptions): Promise<VirtiofsdFlavour> {

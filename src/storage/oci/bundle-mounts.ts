@@ -1,0 +1,46 @@
+import { DomainError } from '../../core/model/errors.ts';
+import type { BundleFields } from './bundle-fields.ts';
+import { resolvConfMounts, shmMount } from './mounts.ts';
+import type { MountFacts } from './mounts.ts';
+import type { OciDevice, OciMount } from './runtime-spec.ts';
+
+/** File systems that need nothing of the host. */
+const OWN_TYPES = new Set(['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2']);
+
+/** Nodes that every container has anyway, and those that mean the same thing in a guest's kernel as in the host's. */
+const STANDARD_NODES = new Set(['/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom', '/dev/tty', '/dev/console', '/dev/ptmx']);
+const SAME_EVERYWHERE = new Map([['/dev/fuse', [10, 229]], ['/dev/net/tun', [10, 200]]]);
+
+function mountOf(fields: BundleFields): OciMount {
+  const destination = fields.string('destination');
+  const options = fields.strings('options');
+  const type = options.includes('bind') || options.includes('rbind') ? 'bind' : fields.string('type');
+  if (OWN_TYPES.has(type)) return { destination, type: type === 'cgroup2' ? 'cgroup' : type, source: fields.string('source', type), options };
+  const what = type === 'bind' ? `of the host's ${fields.string('source')}` : `of type "${type}"`;
+  throw new DomainError('UNSUPPORTED', `the bundle asks for a mount ${what} on ${destination}; this version passes none from the host`, { remedy: 'remove that mount from config.json', facts: { mount: destination, type, source: fields.string('source') } });
+}
+
+/** A bundle's mounts as they are made in the guest. /dev/shm is the sandbox's when the bundle has none of its own or the caller sizes it. */
+export function bundleMounts(mounts: readonly BundleFields[], facts: MountFacts): readonly OciMount[] {
+  const own = mounts.map(mountOf);
+  const wanted = facts.shmSizeBytes > 0 ? own.filter((mount) => mount.destination !== '/dev/shm') : own;
+  const added = wanted.some((mount) => mount.destination === '/dev/shm') ? [] : [shmMount(facts.shmSizeBytes)];
+  const resolvConf = own.some((mount) => mount.destination === '/etc/resolv.conf') ? [] : resolvConfMounts(facts);
+  return [...wanted, ...added, ...resolvConf];
+}
+
+function deviceOf(fields: BundleFields): OciDevice | undefined {
+  const path = fields.string('path');
+  if (STANDARD_NODES.has(path)) return undefined;
+  const [major, minor] = [fields.integer('major') ?? 0, fields.integer('minor') ?? 0];
+  const same = SAME_EVERYWHERE.get(path);
+  if (same?.[0] === major && same[1] === minor) {
+    return { path, type: 'c', major, minor, fileMode: fields.integer('fileMode') ?? 0o666, uid: fields.integer('uid') ?? 0, gid: fields.integer('gid') ?? 0 };
+  }
+  throw new DomainError('UNSUPPORTED', `the bundle asks for the host's device ${path} (${major}:${minor}); numbers of the host mean other devices in the guest`, { remedy: 'remove that device from linux.devices in config.json', facts: { device: path } });
+}
+
+/** Device nodes beyond the standard ones. */
+export function bundleDevices(devices: readonly BundleFields[]): readonly OciDevice[] {
+  return devices.flatMap((fields) => deviceOf(fields) ?? []);
+}
