@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { reasonOf, throwIfAborted } from '../base/abort.ts';
+import { parseJsonLine } from '../base/json-lines.ts';
+import { DomainError } from '../core/model/errors.ts';
+import type { ProcessIdentity } from '../core/model/ledger.ts';
+import type { Clock, Files, Launcher, LaunchSpec, ProcessRunner, RunResult, SocketDialer, SupervisedProcess, WaitOptions } from '../core/ports/host.ts';
+import type { Logger } from '../core/ports/telemetry.ts';
+import { LauncherControl } from './launcher-control.ts';
+import { RECORD_BYTES, isObject, parseIdentity, parseLauncherFailure, parseLauncherRecord } from './launcher-record.ts';
+import type { LauncherFailure, LauncherRecord } from './launcher-record.ts';
+import { formatLaunchSpec } from './launcher-spec.ts';
+import type { ProcessTable } from './process-identity.ts';
+import { Supervised } from './supervised-process.ts';
+
+/** The launcher answers after execve of the child, which takes milliseconds; a loaded host may need more. */
+const START_TIMEOUT_MS = 15_000;
+/** How long a launch that is under way is waited for, and how often it is looked at. */
+const SETTLE_MS = 2000;
+const SETTLE_STEP_MS = 10;
+const SIGKILL = 9;
+
+export interface LauncherClientParts {
+  readonly launcherPath: string;
+  readonly runner: ProcessRunner;
+  readonly dialer: SocketDialer;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly processes: ProcessTable;
+  readonly logger: Logger;
+}
+
+/** Starts processes that outlive the daemon, and finds them again (docs/protocols/launcher.md). */
+export class LauncherClient implements Launcher {
+  readonly #parts: LauncherClientParts;
+
+  constructor(parts: LauncherClientParts) {
+    this.#parts = parts;
+  }
+
+  async start(directory: string, spec: LaunchSpec, options: WaitOptions = {}): Promise<SupervisedProcess> {
+    throwIfAborted(options.signal);
+    const { files, runner, launcherPath } = this.#parts;
+    await files.makeDirectory(directory);
+    await files.write(join(directory, 'spec.json'), formatLaunchSpec(spec));
+    // Runs to its end even when the caller gives up: only then is it known whether there is a child to end.
+    const result = await runner.run(launcherPath, [directory], { timeoutMs: START_TIMEOUT_MS }).catch(async (error: unknown) => {
+      await this.#endLeftover(directory);
+      throw error;
+    });
+    const ready = parseReady(result);
+    if ('code' in ready) throw startError(ready, spec);
+    const started = await this.#connect(directory, ready.identity, ready.launcherPid);
+    if (options.signal?.aborted === true) {
+      await this.#end(started);
+      throw reasonOf(options.signal);
+    }
+    return started;
+  }
+
+  async adopt(directory: string, options: WaitOptions = {}): Promise<SupervisedProcess | undefined> {
+    throwIfAborted(options.signal);
+    const record = await this.#settledRecord(directory, options);
+    if (record?.identity === undefined) return undefined;
+    return await this.#connect(directory, record.identity, record.launcherPid);
+  }
+
+  /** One attempt at the control socket: the launcher listens before it answers. Without it the record and the process table decide. */
+  async #connect(directory: string, identity: ProcessIdentity, launcherPid: number): Promise<Supervised> {
+    return await Supervised.open({
+      directory,
+      identity,
+      launcherPid,
+      connect: async () => await LauncherControl.open(this.#parts.dialer, join(directory, 'control.sock')),
+      readRecord: async () => await this.#readRecord(directory),
+      files: this.#parts.files,
+      clock: this.#parts.clock,
+      processes: this.#parts.processes,
+      logger: this.#parts.logger,
+    });
+  }
+
+  /** A launch that an earlier daemon began may still be under way: its launcher is given the time to say what became of it. */
+  async #settledRecord(directory: string, options: WaitOptions): Promise<LauncherRecord | undefined> {
+    const until = this.#parts.clock.monotonicMs() + SETTLE_MS;
+    for (;;) {
+      const record = await this.#readRecord(directory);
+      if (record?.state !== 'starting' || this.#parts.clock.monotonicMs() >= until) return record;
+      if ((await this.#parts.processes.identify(record.launcherPid)) === undefined) return record;
+      await this.#parts.clock.sleep(SETTLE_STEP_MS, options);
+    }
+  }
+
+  async #readRecord(directory: string): Promise<LauncherRecord | undefined> {
+    const bytes = await this.#parts.files.read(join(directory, 'record'), RECORD_BYTES);
+    if (bytes === undefined) return undefined;
+    try {
+      return parseLauncherRecord(parseJsonLine(Buffer.from(bytes)));
+    } catch (error) {
+      // Allocated and not yet filled, or not ours: it names no process.
+      this.#parts.logger.debug({ directory, err: error }, 'no readable launcher record');
+      return undefined;
+    }
+  }
+
+  async #endLeftover(directory: string): Promise<void> {
+    const left = await this.adopt(directory);
+    if (left !== undefined) await this.#end(left);
+  }
+
+  async #end(process: SupervisedProcess): Promise<void> {
+    await process.signal(SIGKILL);
+    await process.ended;
+    process.release();
+  }
+}
+
+/** The first line of the helper's output is its answer, whatever its exit code. */
+function parseReady(result: RunResult): { identity: ProcessIdentity; launcherPid: number } | LauncherFailure {
+  const line = result.stdout.split('\n', 1)[0] ?? '';
+  let value: unknown;
+  try {
+    value = parseJsonLine(Buffer.from(line));
+  } catch {
+    return { code: 'no_answer', message: `exit code ${result.code}: ${result.stderr.trim().slice(-400) || line.slice(0, 400)}` };
+  }
+  const failure = parseLauncherFailure(value);
+  if (failure !== undefined) return failure;
+  const identity = parseIdentity(value);
+  const launcherPid = isObject(value) ? Number(value['launcher_pid']) : Number.NaN;
+  if (identity === undefined || !Number.isInteger(launcherPid)) return { code: 'no_answer', message: `not a ready line: ${line.slice(0, 400)}` };
+  return { identity, launcherPid };
+}
+
+/** What the command itself is to blame for; the rest is the host's. */
+const COMMAND_FAULTS = new Set(['exec', 'bad_spec', 'sandbox']);
+
+function startError(failure: LauncherFailure, spec: LaunchSpec): DomainError {
+  const reason = COMMAND_FAULTS.has(failure.code) ? 'VMM_FAILED' : 'HOST_RESOURCE';
+  return new DomainError(reason, `cannot start ${spec.argv[0] ?? spec.name}: ${failure.message}`, { facts: { launcher: failure.code, process: spec.name } });
+}
