@@ -1,0 +1,41 @@
+import type {
+  GetCapabilitiesRequest, GetCapabilitiesResponse, GetVersionResponse, HostServiceImplementation, ListImagesResponse,
+  ListProfilesResponse, RunDoctorRequest, RunDoctorResponse,
+} from '../../gen/vivarium/v1/host.ts';
+import type { HostOperations } from '../services/facade.ts';
+import type { ApiContext, RequestContext } from './call-context.ts';
+import { timestamp } from './convert-common.ts';
+import { capabilitiesToWire, checkToWire, imageToWire, profileToWire } from './convert-host.ts';
+
+const API_VERSION = 'vivarium.v1';
+
+/** vivarium.v1.HostService: call, convert. */
+export class HostService implements HostServiceImplementation<RequestContext> {
+  readonly #host: HostOperations;
+
+  constructor(host: HostOperations) {
+    this.#host = host;
+  }
+
+  async getVersion(): Promise<GetVersionResponse> {
+    const { startedAtMs, ...version } = this.#host.version();
+    return { ...version, apiVersion: API_VERSION, startedAt: timestamp(startedAtMs) };
+  }
+
+  async getCapabilities(_request: GetCapabilitiesRequest, { signal }: ApiContext): Promise<GetCapabilitiesResponse> {
+    return capabilitiesToWire(await this.#host.capabilities({ signal }));
+  }
+
+  async runDoctor(_request: RunDoctorRequest, { signal }: ApiContext): Promise<RunDoctorResponse> {
+    const checks = await this.#host.doctor({ signal });
+    return { checks: checks.map(checkToWire), usable: checks.every((check) => check.status !== 'fail') };
+  }
+
+  async listProfiles(): Promise<ListProfilesResponse> {
+    return { profiles: this.#host.profiles().map(profileToWire) };
+  }
+
+  async listImages(): Promise<ListImagesResponse> {
+    return { images: (await this.#host.images()).map(imageToWire) };
+  }
+}

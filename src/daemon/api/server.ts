@@ -1,0 +1,114 @@
+import { createServer } from 'nice-grpc';
+import type { Server } from 'nice-grpc';
+import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import { HealthDefinition } from '../../gen/grpc/health/v1/health.ts';
+import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
+import { EventServiceDefinition } from '../../gen/vivarium/v1/event.ts';
+import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
+import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
+import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
+import type { Clock, IdSource } from '../../core/ports/host.ts';
+import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
+import type { Services } from '../services/facade.ts';
+import { CallDrain } from './call-drain.ts';
+import type { DrainTimes } from './call-drain.ts';
+import { CallMiddleware } from './call-middleware.ts';
+import { ContainerService } from './container-service.ts';
+import { EventService } from './event-service.ts';
+import { GuestService } from './guest-service.ts';
+import { HealthService } from './health.ts';
+import { HostService } from './host-service.ts';
+import { LIMITS } from './limits.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { SandboxService } from './sandbox-service.ts';
+import { SocketFile } from './socket-file.ts';
+
+const SERVICE_NAMES = [
+  SandboxServiceDefinition.fullName, ContainerServiceDefinition.fullName, EventServiceDefinition.fullName, HostServiceDefinition.fullName, GuestServiceDefinition.fullName,
+];
+
+export interface ApiServerParts {
+  readonly services: Services;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'rpc'>;
+  /** google.protobuf.FileDescriptorSet of the API and of gRPC's health protocol (dist/vivarium.binpb), for reflection. */
+  readonly descriptorSet: Uint8Array;
+}
+
+export interface StopTimes extends DrainTimes {
+  /** After all calls were aborted: how long until connections of clients that don't read are closed under them. */
+  readonly closeMs: number;
+}
+
+/** The gRPC server: what it serves, in what order a call passes through, where it listens and how it stops. */
+export class ApiServer {
+  readonly #parts: ApiServerParts;
+  readonly #drain: CallDrain;
+  readonly #health = new HealthService(SERVICE_NAMES);
+  readonly #server: Server;
+  #socket: SocketFile | undefined;
+
+  constructor(parts: ApiServerParts) {
+    this.#parts = parts;
+    this.#drain = new CallDrain(parts.clock);
+    const middleware = new CallMiddleware(parts);
+    const server = createServer({
+      'grpc.max_receive_message_length': LIMITS.messageBytes,
+      'grpc.max_send_message_length': LIMITS.messageBytes,
+      'grpc.enable_channelz': 0,
+    })
+      .use(middleware.metrics)
+      .use(middleware.log)
+      .use(this.#drain.middleware)
+      .use(middleware.errors);
+    server.add(SandboxServiceDefinition, new SandboxService(parts.services.sandboxes));
+    server.add(ContainerServiceDefinition, new ContainerService(parts.services.containers, parts.logger));
+    server.add(EventServiceDefinition, new EventService(parts.services.events));
+    server.add(HostServiceDefinition, new HostService(parts.services.host));
+    server.add(GuestServiceDefinition, new GuestService(parts.services.guests));
+    server.add(HealthDefinition, this.#health);
+    server.add(ServerReflectionService, ServerReflection(parts.descriptorSet, [...SERVICE_NAMES, HealthDefinition.fullName]));
+    this.#server = server;
+  }
+
+  /**
+   * Listens on `unix:/PATH` (mode 0600) or `tcp:LOOPBACK:PORT` and answers the address in that form, with the port that was taken for port 0.
+   * HOST_RESOURCE when the address can't be had. Until `setServing(true)` the health service says NOT_SERVING.
+   */
+  async listen(address: string): Promise<string> {
+    const parsed = parseListenAddress(address);
+    if (parsed.kind === 'tcp') {
+      const host = parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host;
+      const port = await this.#server.listen(`${host}:${parsed.port}`);
+      return `tcp:${host}:${port}`;
+    }
+    const socket = new SocketFile(parsed.path);
+    await socket.prepare();
+    await this.#server.listen(`unix:${socket.bindPath}`);
+    await socket.publish();
+    this.#socket = socket;
+    return `unix:${parsed.path}`;
+  }
+
+  setServing(serving: boolean): void {
+    this.#health.setServing(serving);
+  }
+
+  /** No new calls; running ones end by themselves, or are told UNAVAILABLE after their grace. Never rejects for what a client does. */
+  async stop(times: StopTimes): Promise<void> {
+    this.#health.setServing(false);
+    await this.#socket?.remove();
+    const forced = this.#parts.clock.timer(Math.max(times.streamsMs, times.callsMs) + times.closeMs, () => {
+      this.#parts.logger.warn({ calls: this.#drain.activeCalls }, 'closing the connections of clients that do not read');
+      this.#server.forceShutdown();
+    });
+    try {
+      await this.#drain.drain(times);
+      await this.#server.shutdown();
+    } finally {
+      forced[Symbol.dispose]();
+    }
+  }
+}
