@@ -104,6 +104,8 @@ export interface GuestAgent {
   readonly kind: 'viv-agent' | 'kata' | 'none';
   /** In order, one listener. After `lost` every call fails; the owner connects anew. */
   onEvent(listener: (event: AgentEvent) => void): void;
+  /** The VM is paused (true) or goes on: deadlines of the calls under way stand still meanwhile. */
+  rest(resting: boolean): void;
   check(options?: WaitOptions): Promise<void>;
   info(options?: WaitOptions): Promise<GuestInfo>;
   createSandbox(setup: SandboxSetup, options?: WaitOptions): Promise<void>;
@@ -147,6 +149,6 @@ export interface AgentTarget {
 }
 
 export interface AgentConnector {
-  /** Dials, agrees on a link, and waits until the agent answers Check. Rejects BOOT_TIMEOUT at the deadline, AGENT_PROTOCOL, or the signal's reason. */
+  /** Dials, agrees on a link, and waits until the agent answers Check. `deadlineMs` counts from now. Rejects BOOT_TIMEOUT at the deadline, AGENT_PROTOCOL, or the signal's reason. */
   connect(target: AgentTarget, options: { deadlineMs: number; signal?: AbortSignal | undefined }): Promise<GuestAgent>;
 }

@@ -1,0 +1,13 @@
+import { GuestServiceDefinition, StreamServiceDefinition } from '../../gen/vivarium/agent/v1/stream.ts';
+import { method } from '../ttrpc/method.ts';
+
+export const STREAM_SERVICE = StreamServiceDefinition.fullName;
+export const GUEST_SERVICE = GuestServiceDefinition.fullName;
+
+/** The unary methods that viv-agent has beside the kata protocol's. */
+export const VIV = {
+  ack: method(StreamServiceDefinition, StreamServiceDefinition.methods.ack),
+  writeStdin: method(StreamServiceDefinition, StreamServiceDefinition.methods.writeStdin),
+  info: method(GuestServiceDefinition, GuestServiceDefinition.methods.info),
+  listProcesses: method(GuestServiceDefinition, GuestServiceDefinition.methods.listProcesses),
+} as const;
