@@ -71,11 +71,6 @@ export function hookOf(hook: BundleFields): OciHook {
   return { path: hook.string('path'), args: hook.strings('args'), env: hook.strings('env'), ...(timeout === undefined ? {} : { timeout }) };
 }
 
-function positive(fields: BundleFields, key: string): number | undefined {
-  const value = fields.integer(key);
-  return value !== undefined && value > 0 ? value : undefined;
-}
-
 /** Only what is set: an absent key and "no limit" are the same to a cgroup. */
 function resourcesOf(resources: BundleFields): OciResources {
   const cpu = resources.object('cpu');

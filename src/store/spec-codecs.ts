@@ -1,0 +1,60 @@
+import type { ContainerResources, ContainerSpec, RootfsSource, SandboxSpec, SecuritySpec, TtySize } from '../core/model/sandbox-spec.ts';
+import { big, byKind, dictionary, flag, list, maybe, number, object, oneOf, text } from './codec.ts';
+import type { Codec } from './codec.ts';
+
+export const sandboxSpec: Codec<SandboxSpec> = object<SandboxSpec>({
+  name: text,
+  metadata: object<SandboxSpec['metadata']>({ name: text, uid: text, namespace: text, attempt: number }),
+  hostname: text,
+  dns: object<SandboxSpec['dns']>({ servers: list(text), searches: list(text), options: list(text) }),
+  labels: dictionary(text),
+  annotations: dictionary(text),
+  sharedPidNamespace: flag,
+  profile: text,
+  overrides: dictionary(text),
+  workload: object<SandboxSpec['workload']>({ cpus: number, memoryBytes: number }),
+  autoRemove: flag,
+});
+
+const rootfsSource: Codec<RootfsSource> = byKind<RootfsSource>({
+  image: object({ kind: oneOf({ image: true } as const), name: text }),
+  path: object({ kind: oneOf({ path: true } as const), path: text }),
+  bundle: object({ kind: oneOf({ bundle: true } as const), path: text }),
+});
+
+const securitySpec: Codec<SecuritySpec> = object<SecuritySpec>({
+  privileged: flag,
+  capAdd: list(text),
+  capDrop: list(text),
+  readOnlyRootfs: flag,
+  noNewPrivileges: flag,
+  sysctls: dictionary(text),
+  rlimits: list(object<SecuritySpec['rlimits'][number]>({ type: text, soft: big, hard: big })),
+  maskedPaths: list(text),
+  readonlyPaths: list(text),
+  unmasked: flag,
+  seccompProfileJson: text,
+});
+
+const containerResources: Codec<ContainerResources> = object<ContainerResources>({ cpus: number, cpuShares: number, cpusetCpus: text, memoryBytes: number, pidsLimit: number });
+
+export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({
+  name: text,
+  metadata: object<ContainerSpec['metadata']>({ name: text, attempt: number }),
+  rootfs: rootfsSource,
+  entrypoint: list(text),
+  args: list(text),
+  env: list(text),
+  workingDir: text,
+  user: text,
+  tty: flag,
+  stdin: flag,
+  labels: dictionary(text),
+  annotations: dictionary(text),
+  resources: containerResources,
+  security: securitySpec,
+  stopSignal: text,
+  shmSizeBytes: number,
+  ttySize: maybe(object<TtySize>({ rows: number, columns: number })),
+  autoRemove: flag,
+});
