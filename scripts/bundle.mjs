@@ -1,0 +1,59 @@
+// Bundles what runs: the command line (in pieces that load when they are needed), the daemon and the guest builder. An entry point that does not exist is left out.
+import { build } from 'esbuild';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+// Dependencies that are CommonJS inside call require, __filename and __dirname, which an ES module does not have.
+const banner = [
+  "import { createRequire as __createRequire } from 'node:module';",
+  "import { fileURLToPath as __fileURLToPath } from 'node:url';",
+  'const require = __createRequire(import.meta.url);',
+  'const __filename = __fileURLToPath(import.meta.url);',
+  "const __dirname = __fileURLToPath(new URL('.', import.meta.url));",
+].join('\n');
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  // Node's own condition comes last: packages that have an ES module are shaken, the others are wrapped.
+  mainFields: ['module', 'main'],
+  banner: { js: banner },
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: 'none',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: false,
+  logLevel: 'warning',
+};
+
+const targets = [
+  { entry: 'src/cli/main.ts', clean: 'dist/cli', options: { entryPoints: { main: 'src/cli/main.ts' }, outdir: 'dist/cli', splitting: true, chunkNames: '[name]-[hash]' } },
+  { entry: 'src/daemon/main.ts', options: { entryPoints: ['src/daemon/main.ts'], outfile: 'dist/vivd.js' } },
+  { entry: 'guest/builder/main.ts', options: { entryPoints: ['guest/builder/main.ts'], outfile: 'dist/guest-build.js' } },
+];
+
+// Pieces of earlier builds go after the new ones stand, so that a command which runs meanwhile finds what it loads.
+function removeOthers(directory, kept) {
+  for (const name of readdirSync(directory)) {
+    if (!kept.has(name)) rmSync(join(directory, name), { recursive: true });
+  }
+}
+
+const only = process.argv.slice(2);
+for (const { entry, clean, options } of targets) {
+  if (only.length > 0 && !only.includes(entry)) continue;
+  if (!existsSync(join(root, entry))) {
+    console.log(`bundle: ${entry} is not there, left out`);
+    continue;
+  }
+  const { metafile } = await build({ ...common, ...options, metafile: true });
+  if (clean !== undefined) removeOthers(join(root, clean), new Set(Object.keys(metafile.outputs).map((output) => basename(output))));
+  console.log(`bundle: ${entry} → ${options.outfile ?? options.outdir}`);
+}

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Container } from '../../gen/vivarium/v1/container.ts';
+import type { Mode } from '../../gen/vivarium/v1/common.ts';
+import type { Clients } from '../client/clients.ts';
+import { CliError, UsageError } from '../cli-error.ts';
+import type { CommandContext } from '../context.ts';
+import { withSlowNotice } from '../format/slow-notice.ts';
+import type { CallTiming } from '../format/timings.ts';
+import type { ContainerFlags, SandboxFlags } from '../requests/container-flags.ts';
+import { containerSpec, seccompFile } from '../requests/container-spec.ts';
+import { refuseSandboxFlags, sandboxSpec } from '../requests/sandbox-spec.ts';
+import { terminalSize } from '../stream/terminal.ts';
+import { reserveCidfile } from './cidfile.ts';
+import { containerRemoval, nothingToRemove, sandboxRemoval, type Removal } from './removal.ts';
+
+export interface CreateFlags extends ContainerFlags, SandboxFlags {
+  readonly sandbox?: string;
+  readonly cidfile?: string;
+}
+
+/** A container that stands in its sandbox, not started. */
+export interface CreatedContainer {
+  readonly container: Container;
+  readonly mode: Mode | undefined;
+  readonly timings: readonly CallTiming[];
+  /** Takes away what was made for it: the sandbox, or in a joined sandbox the container. */
+  readonly removal: Removal;
+}
+
+/** Creates a sandbox, unless one is joined, and a container in it. When the second fails, the first is removed. */
+export async function createContainer(context: CommandContext, clients: Clients, operands: readonly string[], flags: CreateFlags): Promise<CreatedContainer> {
+  const file = seccompFile(flags);
+  const spec = containerSpec({
+    flags,
+    operands,
+    env: context.host.env,
+    cwd: context.cwd,
+    ttySize: terminalSize(context.host),
+    seccompProfile: file === undefined ? '' : await readFile(resolve(context.cwd, file), 'utf8'),
+  });
+  if (flags.sandbox !== undefined) refuseSandboxFlags(flags);
+  await using cidfile = await reserveCidfile(context, flags.cidfile);
+  await using sandbox = await provideSandbox(context, clients, flags);
+  const begun = performance.now();
+  const reply = await withSlowNotice(context.host, 'creating container…', () => clients.containers.createContainer({
+    requestId: context.host.newId(),
+    sandboxId: sandbox.id,
+    spec: { ...spec, autoRemove: flags.rm === true && !sandbox.ours },
+  }));
+  const container = required(reply.container, 'CreateContainer');
+  await cidfile.write(container.id);
+  const timing = { call: 'create container', tookMs: performance.now() - begun, phases: reply.phases };
+  sandbox.keep();
+  return {
+    container,
+    mode: { ...sandbox.mode, ...present(reply.mode) } as Mode,
+    timings: [...sandbox.timings, timing],
+    removal: sandbox.ours ? sandboxRemoval(context, clients, sandbox.id) : containerRemoval(context, clients, container.id),
+  };
+}
+
+interface ProvidedSandbox extends Removal {
+  readonly id: string;
+  /** Made here, not joined. */
+  readonly ours: boolean;
+  readonly mode: Mode | undefined;
+  readonly timings: readonly CallTiming[];
+}
+
+async function provideSandbox(context: CommandContext, clients: Clients, flags: CreateFlags): Promise<ProvidedSandbox> {
+  if (flags.sandbox === '') throw new UsageError('--sandbox: the name is empty');
+  if (flags.sandbox !== undefined) return { ...nothingToRemove, id: flags.sandbox, ours: false, mode: undefined, timings: [] };
+  const begun = performance.now();
+  const spec = sandboxSpec(flags, { label: [], annotation: [], autoRemove: flags.rm === true });
+  const reply = await withSlowNotice(context.host, 'creating sandbox…', () => clients.sandboxes.createSandbox({ requestId: context.host.newId(), spec }));
+  const { id } = required(reply.sandbox, 'CreateSandbox');
+  const timing = { call: 'create sandbox', tookMs: performance.now() - begun, phases: reply.phases };
+  return { ...sandboxRemoval(context, clients, id), id, ours: true, mode: reply.mode, timings: [timing] };
+}
+
+/** The fields of a mode that say something: a later reply fills in what the first could not know. */
+function present(mode: Mode | undefined): Partial<Mode> {
+  return Object.fromEntries(Object.entries(mode ?? {}).filter(([, value]) => value !== ''));
+}
+
+/** @throws {CliError} when a reply lacks what it always has */
+export function required<T>(value: T | undefined, call: string): T {
+  if (value === undefined) throw new CliError(`the daemon's answer to ${call} is incomplete`);
+  return value;
+}

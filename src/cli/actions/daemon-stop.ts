@@ -1,0 +1,33 @@
+import { parseDurationMs } from '../args/duration.ts';
+import { askVersion } from '../client/ask-version.ts';
+import { waitForEnd } from '../client/daemon-process.ts';
+import { CliError } from '../cli-error.ts';
+import type { Action } from '../context.ts';
+import { ExitCode } from '../exit-codes.ts';
+
+/** `viv daemon stop`: ends the daemon that answers at the address. One that does not run is stopped already. */
+export const stopDaemon: Action<{ readonly time: string }> = async (context, _operands, flags) => {
+  const timeoutMs = parseDurationMs(flags.time, '--time');
+  const version = await askVersion(context);
+  if (version === undefined) {
+    context.host.stdout.write(`stopped (no answer at ${context.address.text})\n`);
+    return ExitCode.ok;
+  }
+  askToEnd(version.pid);
+  if (!(await waitForEnd(version.pid, context.host.clock, timeoutMs, context.signal))) {
+    throw new CliError(`the daemon (pid ${version.pid}) is still there after ${flags.time}`, { remedy: 'its log says what it waits for' });
+  }
+  context.host.stdout.write(`stopped (pid ${version.pid}); its VMs go on\n`);
+  return ExitCode.ok;
+};
+
+function askToEnd(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    // It ended between our question and now.
+    if (error.code === 'ESRCH') return;
+    throw new CliError(`cannot end the daemon (pid ${pid}): ${error.message}`, { remedy: 'run it as the user that owns the daemon', cause: error });
+  }
+}

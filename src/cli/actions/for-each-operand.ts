@@ -1,0 +1,23 @@
+import type { CommandContext } from '../context.ts';
+import { reportError } from '../error-text.ts';
+import { ExitCode } from '../exit-codes.ts';
+
+/**
+ * Does the same for each name given, prints what each one yields, and goes on after a failure.
+ * @returns 0 when all succeeded, 1 when any failed
+ */
+export async function forEachOperand(context: CommandContext, operands: readonly string[], act: (operand: string) => Promise<string>): Promise<number> {
+  let exitCode: number = ExitCode.ok;
+  for (const operand of operands) {
+    try {
+      context.host.stdout.write(`${await act(operand)}\n`);
+    } catch (error) {
+      // Given up by the user: not a failure of this one operand.
+      if (context.signal.aborted) throw error;
+      exitCode = ExitCode.failed;
+      const { lines } = reportError(error, { address: context.address.text, failureCode: ExitCode.failed, debug: false });
+      context.host.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    }
+  }
+  return exitCode;
+}

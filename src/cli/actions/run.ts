@@ -1,0 +1,53 @@
+import { AttachStart } from '../../gen/vivarium/v1/container.ts';
+import type { Clients } from '../client/clients.ts';
+import type { Action, CommandContext } from '../context.ts';
+import { ExitCode } from '../exit-codes.ts';
+import { renderTimings, type CallTiming } from '../format/timings.ts';
+import { attachCall } from '../stream/process-call.ts';
+import { createContainer, type CreatedContainer, type CreateFlags } from './create-container.ts';
+import { requireTerminal, runSession, sessionExitCode, type SessionFlags } from './run-session.ts';
+
+interface RunFlags extends CreateFlags, SessionFlags {
+  readonly detach?: boolean;
+  readonly timings?: boolean;
+}
+
+/** `viv run`: a sandbox (unless one is joined), a container in it, its streams, its exit code. */
+export const run: Action<RunFlags> = async (context, operands, flags) => {
+  if (flags.detach !== true) requireTerminal(context, flags);
+  const clients = await context.connect();
+  const created = await createContainer(context, clients, operands, flags);
+  return flags.detach === true ? await startAndLeave(context, clients, created, flags) : await startAndStay(context, clients, created, flags);
+};
+
+async function startAndLeave(context: CommandContext, clients: Clients, created: CreatedContainer, flags: RunFlags): Promise<number> {
+  await using removal = created.removal;
+  if (flags.rm !== true) removal.keep();
+  const begun = performance.now();
+  const reply = await clients.containers.startContainer({ requestId: context.host.newId(), containerId: created.container.id });
+  removal.keep();
+  context.host.stdout.write(`${created.container.id}\n`);
+  printTimings(context, flags, created, { call: 'start container', tookMs: performance.now() - begun, phases: reply.phases });
+  return ExitCode.ok;
+}
+
+async function startAndStay(context: CommandContext, clients: Clients, created: CreatedContainer, flags: RunFlags): Promise<number> {
+  await using removal = created.removal;
+  if (flags.rm !== true) removal.keep();
+  const start = AttachStart.fromPartial({
+    containerId: created.container.id,
+    stdin: flags.interactive === true,
+    replay: true,
+    startContainer: true,
+    requestId: context.host.newId(),
+  });
+  const begun = performance.now();
+  const { end, started } = await runSession(context, attachCall(clients.containers, start), start.stdin, flags);
+  if (end.kind !== 'exit') removal.keep();
+  printTimings(context, flags, created, { call: 'start container, to its end', tookMs: performance.now() - begun, phases: started?.phases ?? [] });
+  return sessionExitCode(context, end);
+}
+
+function printTimings(context: CommandContext, flags: RunFlags, created: CreatedContainer, start: CallTiming): void {
+  if (flags.timings === true) context.host.stderr.write(renderTimings([...created.timings, start], created.mode));
+}

@@ -1,0 +1,89 @@
+import { ExitCode } from '../exit-codes.ts';
+
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+}
+
+/** A refused or failed call, as plain data: google.rpc.Status with the two details that the daemon attaches. */
+export interface DaemonFailure {
+  /** The gRPC code. */
+  readonly code: number;
+  readonly message: string;
+  /** From google.rpc.ErrorInfo; empty when the call failed before the daemon could say more. */
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** From google.rpc.BadRequest. */
+  readonly violations: readonly FieldViolation[];
+}
+
+/** The codes of https://github.com/grpc/grpc/blob/master/doc/statuscodes.md, by number. */
+const codeNames = [
+  'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
+] as const;
+
+export type CodeName = (typeof codeNames)[number];
+
+export const codeName = (failure: DaemonFailure): CodeName => codeNames[failure.code] ?? 'UNKNOWN';
+
+interface CallError extends Error {
+  readonly code: number;
+  readonly details: string;
+  readonly extra?: readonly { readonly $type: string }[];
+}
+
+interface ErrorInfoDetail {
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+interface BadRequestDetail {
+  readonly fieldViolations: readonly FieldViolation[];
+}
+
+/** Reads an error of the gRPC client by its shape, so that showing an error loads no gRPC. Undefined for any other error. */
+export function daemonFailure(error: unknown): DaemonFailure | undefined {
+  if (!isCallError(error)) return undefined;
+  const info = detail(error, 'google.rpc.ErrorInfo') as ErrorInfoDetail | undefined;
+  const badRequest = detail(error, 'google.rpc.BadRequest') as BadRequestDetail | undefined;
+  return {
+    code: error.code,
+    message: error.details,
+    reason: info?.reason ?? '',
+    metadata: info?.metadata ?? {},
+    violations: badRequest?.fieldViolations ?? [],
+  };
+}
+
+export const failedWith = (error: unknown, reason: string): boolean => daemonFailure(error)?.reason === reason;
+
+/** The daemon did not answer at all, as opposed to a daemon that says it is unavailable. */
+export const isUnreachable = (failure: DaemonFailure): boolean => codeName(failure) === 'UNAVAILABLE' && failure.reason === '';
+
+/**
+ * Whether a stream that broke this way may be resumed: the connection went, or the daemon is on its way out or back in.
+ * Node's HTTP/2 tells a reset by a dying peer as CANCELLED or INTERNAL with this text.
+ */
+export function isResumable(failure: DaemonFailure): boolean {
+  if (codeName(failure) === 'UNAVAILABLE') return true;
+  return failure.reason === '' && /RST_STREAM|Connection dropped|ECONNRESET/.test(failure.message);
+}
+
+/**
+ * The code that shells give to a program that could not be started: 127 when there is none, 126 when it can't be executed.
+ * The daemon names the errno in ErrorInfo's metadata; a guest that only wrote a sentence is read by its words.
+ */
+export function startFailureExitCode(failure: DaemonFailure): number {
+  const errno = failure.metadata['errno'];
+  if (errno !== undefined) return errno === 'ENOENT' ? ExitCode.notFound : ExitCode.notExecutable;
+  return /not found|no such file|ENOENT/i.test(failure.message) ? ExitCode.notFound : ExitCode.notExecutable;
+}
+
+function isCallError(error: unknown): error is CallError {
+  return error instanceof Error && /^(Rich)?ClientError$/.test(error.name) && 'code' in error && typeof error.code === 'number';
+}
+
+function detail(error: CallError, type: string): unknown {
+  return error.extra?.find((entry) => entry.$type === type);
+}

@@ -1,0 +1,75 @@
+import { Command } from 'commander';
+import type { Action, CommandContext } from './context.ts';
+import { ExitCode } from './exit-codes.ts';
+import type { CliHost } from './host.ts';
+import { registerContainerCommands } from './commands/containers.ts';
+import { registerDaemonCommands } from './commands/daemon.ts';
+import { registerHostCommands } from './commands/host.ts';
+import { registerProcessCommands } from './commands/processes.ts';
+import { registerSandboxCommands } from './commands/sandboxes.ts';
+
+export interface GlobalFlags {
+  readonly host?: string;
+  readonly timeout?: string;
+  readonly debug?: boolean;
+}
+
+/** One command, parsed and ready to run. */
+export interface Runner {
+  readonly act: (context: CommandContext) => Promise<number>;
+  /** The exit code when it fails without a code of its own. */
+  readonly failureCode: number;
+}
+
+/** Ties a command of the parser to the function behind it, which is loaded only when it runs. */
+export type Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode?: number) => void;
+
+const exitCodesHelp = `
+Exit codes:
+  0    done
+  1    failed
+  2    wrong usage
+  3    daemon status: not running
+  125  run, exec, attach, start -a: the daemon failed, not the process
+  126  the process could not be executed
+  127  the program was not found
+  130  ended by Ctrl-C (128 + signal)
+  else the process's own code
+
+Environment: VIVARIUM_HOST, VIVARIUM_TIMEOUT and VIVARIUM_DEBUG stand for the options above.
+`;
+
+/** The whole command line, as a tree of commands. Parsing one runs it through `execute`. */
+export function buildProgram(host: CliHost, version: string, execute: (runner: Runner, globals: GlobalFlags) => Promise<void>): Command {
+  const program = new Command('viv')
+    .description('Runs OCI containers inside virtual machines.')
+    .option('-H, --host <address>', 'the daemon\'s socket (default: unix:/run/vivarium/vivd.sock)')
+    .option('--timeout <duration>', 'give up after this long')
+    .option('--debug', 'show codes and stacks of errors')
+    .version(version, '-V, --version', 'print the version of viv')
+    .helpCommand('help [command]', 'show the help of a command')
+    .helpOption('-h, --help', 'show this help')
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => { host.stdout.write(text); },
+      writeErr: (text) => { host.stderr.write(text); },
+      outputError: (text, write) => { write(text.replace(/^error: /, 'viv: ')); },
+      getOutHelpWidth: () => host.stdout.columns ?? 100,
+      getErrHelpWidth: () => host.stderr.columns ?? 100,
+    })
+    .addHelpText('after', exitCodesHelp);
+  const bind: Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode: number = ExitCode.failed): void => {
+    command.action(async () => {
+      const act = async (context: CommandContext): Promise<number> => await (await load())(context, command.args, command.opts() as Flags);
+      await execute({ act, failureCode }, program.opts<GlobalFlags>());
+    });
+  };
+  registerProcessCommands(program, bind);
+  registerContainerCommands(program, bind);
+  registerSandboxCommands(program, bind);
+  registerHostCommands(program, bind);
+  registerDaemonCommands(program, bind);
+  return program;
+}

@@ -1,0 +1,99 @@
+import { CommanderError } from 'commander';
+import { CliError } from './cli-error.ts';
+import { parseAddress, defaultAddress } from './client/address.ts';
+import { parseDurationMs } from './args/duration.ts';
+import type { CommandContext } from './context.ts';
+import { reportError } from './error-text.ts';
+import { ExitCode } from './exit-codes.ts';
+import type { CliHost } from './host.ts';
+import { Interrupts, OutputClosed } from './interrupts.ts';
+import { buildProgram, type GlobalFlags, type Runner } from './program.ts';
+
+export interface CliSurroundings {
+  readonly host: CliHost;
+  readonly cwd: string;
+  readonly version: string;
+  /** The program that `daemon start` starts. */
+  readonly daemonProgram: string;
+}
+
+/**
+ * Runs one command line from its arguments (without node and script) to its exit code. Never rejects: what goes wrong is told on standard error.
+ * The caller still has to let standard output and error drain.
+ */
+export async function runCli(argv: readonly string[], surroundings: CliSurroundings): Promise<number> {
+  const { host } = surroundings;
+  using interrupts = new Interrupts(host);
+  watchOutputs(host, interrupts);
+  let exitCode: number = ExitCode.ok;
+  const program = buildProgram(host, surroundings.version, async (runner, globals) => {
+    exitCode = await runOne(surroundings, interrupts, globals, runner);
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    // Commander has told it already: help that was asked for, or a usage error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    throw error;
+  }
+  return interrupts.signal.reason instanceof OutputClosed ? ExitCode.brokenPipe : exitCode;
+}
+
+async function runOne(surroundings: CliSurroundings, interrupts: Interrupts, globals: GlobalFlags, { act, failureCode }: Runner): Promise<number> {
+  const { host } = surroundings;
+  const givenAddress = globals.host ?? host.env['VIVARIUM_HOST'];
+  let signal = interrupts.signal;
+  try {
+    const timeout = globals.timeout ?? host.env['VIVARIUM_TIMEOUT'];
+    signal = timeout === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(parseDurationMs(timeout, '--timeout'))]);
+    using context = createContext(surroundings, interrupts, givenAddress, signal);
+    return await act(context);
+  } catch (error) {
+    const report = reportError(error, {
+      address: givenAddress ?? defaultAddress,
+      failureCode,
+      debug: globals.debug === true || isOn(host.env['VIVARIUM_DEBUG']),
+      ...(signal.aborted ? { abortReason: asTold(signal.reason) } : {}),
+    });
+    host.stderr.write(report.lines.map((line) => `${line}\n`).join(''));
+    return report.exitCode;
+  }
+}
+
+interface OwnedContext extends CommandContext, Disposable {}
+
+function createContext(surroundings: CliSurroundings, interrupts: Interrupts, givenAddress: string | undefined, signal: AbortSignal): OwnedContext {
+  const address = parseAddress(givenAddress ?? defaultAddress);
+  let clients: ReturnType<CommandContext['connect']> | undefined;
+  let close = (): void => undefined;
+  const connect = async (): ReturnType<CommandContext['connect']> => {
+    const { createClients } = await import('./client/clients.ts');
+    const made = createClients(address, signal);
+    close = () => { made[Symbol.dispose](); };
+    return made;
+  };
+  return {
+    ...surroundings,
+    interrupts,
+    address,
+    addressGiven: givenAddress !== undefined,
+    signal,
+    connect: () => (clients ??= connect()),
+    [Symbol.dispose]: () => { close(); },
+  };
+}
+
+/** A reader that went away ends the command quietly. The listeners stay: the last bytes may fail after the command is done. */
+function watchOutputs(host: CliHost, interrupts: Interrupts): void {
+  host.stdout.on('error', (error: Error) => {
+    if ('code' in error && error.code === 'EPIPE') interrupts.outputClosed();
+    else host.stderr.write(`viv: cannot write to standard output: ${error.message}\n`);
+  });
+  // Nobody reads what we could say about it.
+  host.stderr.on('error', () => undefined);
+}
+
+const asTold = (reason: unknown): unknown =>
+  reason instanceof Error && reason.name === 'TimeoutError' ? new CliError('the command took longer than --timeout allows') : reason;
+
+const isOn = (text: string | undefined): boolean => text !== undefined && !['', '0', 'false', 'no'].includes(text);
