@@ -26,6 +26,8 @@ export interface ContainerRecord {
   readonly resumeOnStart: boolean;
   readonly phases: readonly Phase[];
   readonly lower: string;
+  /** Where in its log the present life of its first process begins: a process's offsets start at 0, the log goes on. */
+  readonly logBase: { readonly stdout: bigint; readonly stderr: bigint };
 }
 
 /** What is on disk of one sandbox: what it is, wants and owns. */

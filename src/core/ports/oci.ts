@@ -14,7 +14,7 @@ export interface ContainerTranslation {
 export interface OciTranslator {
   resolve(source: RootfsSource): Promise<ResolvedSource>;
   /** Everything that can be judged before the root file system is mounted: unknown users are found here too. */
-  container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource }): Promise<ContainerTranslation>;
+  container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource; /** The sandbox has DNS lines, so the agent keeps a resolv.conf to be mounted. */ readonly resolvConf?: boolean }): Promise<ContainerTranslation>;
   process(request: { readonly containerId: string; readonly execId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly exec: ExecSpec; readonly source: ResolvedSource }): Promise<ProcessSetup>;
   storages(request: { readonly containerId: string }): readonly GuestStorage[];
 }

@@ -43,6 +43,13 @@ export class AgentHandle {
     return agent;
   }
 
+  /** Asks again and again in the background until there is an agent or the handle is closed. */
+  connectWhenever(onConnected: (agent: GuestAgent) => void): void {
+    void this.#reconnect('not yet connected').then(() => {
+      if (this.#agent !== undefined) onConnected(this.#agent);
+    });
+  }
+
   /** The agent, as soon as there is one. AGENT_UNREACHABLE after a while, or at once when the VM is gone. */
   async get(options: WaitOptions = {}): Promise<GuestAgent> {
     if (this.#agent !== undefined) return this.#agent;

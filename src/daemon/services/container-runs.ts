@@ -2,6 +2,7 @@ import { UndoStack } from '../../base/async-stack.ts';
 import { linkSignals } from '../../base/abort.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { ExitStatus } from '../../core/model/outcome.ts';
+import type { ContainerSpec } from '../../core/model/sandbox-spec.ts';
 import type { ResolvedSource } from '../../core/ports/storage.ts';
 import type { GuestAgent } from '../../core/ports/agent.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
@@ -21,9 +22,8 @@ export interface Prepared {
 }
 
 /** Resolves and translates: everything that can be wrong with a container's spec is found here, before anything is touched. */
-export async function prepare(unit: ContainerUnit): Promise<Prepared> {
+export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise<Prepared> {
   const { deps } = unit.sandbox;
-  const { spec } = unit.record;
   const source = await deps.oci.resolve(spec.rootfs);
   const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
   return { source, translation };
@@ -105,11 +105,11 @@ export function startRefused(problem: DomainError, containerId: string): DomainE
 }
 
 /** Stop signal, grace, SIGKILL to all, and the end seen. */
-export async function stopInGuest(unit: ContainerUnit, signal: number, graceMs: number, options: WaitOptions): Promise<void> {
+export async function stopInGuest(unit: ContainerUnit, signal: number, graceMs: number, options: WaitOptions & { readonly wasPaused?: boolean }): Promise<void> {
   const agent = await reachable(unit, options);
   const { actor, deps } = unit.sandbox;
   const key = { containerId: unit.id, execId: undefined };
-  if (unit.record.state === 'paused') await agent.resumeContainer(unit.id, options);
+  if (options.wasPaused === true) await agent.resumeContainer(unit.id, options);
   if (signal !== SIGKILL && graceMs > 0) {
     await agent.signal(key, signal, false, options);
     if (await endedWithin(unit, graceMs, options)) return;

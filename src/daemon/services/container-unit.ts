@@ -21,12 +21,14 @@ export class ContainerUnit {
   readonly stdin: StdinWriter;
   #log: Promise<ContainerLog> | undefined;
   #pump: ProcessPump | undefined;
+  readonly #onExit: (unit: ContainerUnit) => void;
   #holders = 0;
   #unheld = deferred<undefined>();
 
-  constructor(sandbox: SandboxUnit, id: string) {
+  constructor(sandbox: SandboxUnit, id: string, onExit: (unit: ContainerUnit) => void) {
     this.sandbox = sandbox;
     this.id = id;
+    this.#onExit = onExit;
     this.stdin = new StdinWriter(() => this.sandbox.agent, { containerId: id, execId: undefined });
   }
 
@@ -66,6 +68,7 @@ export class ContainerUnit {
       key: { containerId: this.id, execId: undefined },
       agent: this.sandbox.agent,
       log,
+      base: this.record.logBase,
       clock: deps.clock,
       logger: this.sandbox.log,
       onExit: (exit) => { void this.#exited(exit); },
@@ -78,6 +81,7 @@ export class ContainerUnit {
     await log.finish();
     if (!this.exists) return;
     await this.sandbox.actor.commit({ target: 'container', id: this.id, kind: 'exited', patch: { exit, finishedAtMs: exit.atMs, guestPid: 0 } });
+    this.#onExit(this);
   }
 
   /** Someone reads its streams: an automatic removal waits for them. */
@@ -102,7 +106,7 @@ export class ContainerUnit {
 
   /** Another life of the same container begins: its log goes on, its pump is new. */
   async renew(): Promise<void> {
-    await this.#stopPump();
+    await this.release();
     this.inGuest = false;
     this.stdin.reset(0n);
   }

@@ -1,6 +1,6 @@
 import type { Profile } from '../../core/model/profile.ts';
 import type { AgentConnector } from '../../core/ports/agent.ts';
-import type { Clock, IdSource, Launcher } from '../../core/ports/host.ts';
+import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
 import type { LogStore } from '../../core/ports/logs.ts';
 import type { OciTranslator } from '../../core/ports/oci.ts';
@@ -44,6 +44,7 @@ export interface Deps {
   readonly hub: EventHub;
   readonly hypervisor: HypervisorDriver;
   readonly launcher: Launcher;
+  readonly dialer: SocketDialer;
   readonly agents: AgentConnector;
   readonly shares: ShareDriver;
   readonly rootfs: RootfsDriver;

@@ -81,8 +81,9 @@ async function stopContainers(unit: SandboxUnit, graceMs: number, signal: AbortS
     stopping.map(async (container) => {
       try {
         const stopSignal = signalNumber(container.record.spec.stopSignal) ?? 15;
+        const wasPaused = container.record.state === 'paused';
         await unit.actor.commit({ target: 'container', id: container.id, kind: 'stop-requested', patch: { resumeOnStart: true } });
-        await stopInGuest(container, stopSignal, graceMs, { signal });
+        await stopInGuest(container, stopSignal, graceMs, { signal, wasPaused });
       } catch (error) {
         // Its VM is about to end; that ends it too.
         unit.log.warn({ error, container: container.id }, 'container not stopped with grace');

@@ -2,7 +2,7 @@ import type { ExitStatus } from '../../core/model/outcome.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { GuestExit, OutputEvent, ProcessKey } from '../../core/ports/agent.ts';
 import type { Clock } from '../../core/ports/host.ts';
-import type { ContainerLog, OutputName } from '../../core/ports/logs.ts';
+import type { ContainerLog, LogPosition, OutputName } from '../../core/ports/logs.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import type { AgentHandle } from './agent-handle.ts';
 
@@ -12,6 +12,8 @@ export interface PumpOptions {
   readonly key: ProcessKey;
   readonly agent: AgentHandle;
   readonly log: ContainerLog;
+  /** Where in the log this process's offset 0 is. */
+  readonly base: LogPosition;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The process has ended and its last byte is in the log. */
@@ -52,25 +54,25 @@ export class ProcessPump {
 
   /** True when the process has ended. */
   async #follow(signal: AbortSignal): Promise<boolean> {
-    const { agent, key, log } = this.#options;
+    const { agent, key } = this.#options;
     const guest = await agent.get({ signal });
-    for await (const event of guest.output(key, log.end, { signal })) {
+    for await (const event of guest.output(key, this.#position(), { signal })) {
       if (event.kind === 'exit') {
         this.#options.onExit(event.exit);
         return true;
       }
       await this.#keep(event, signal);
-      guest.ack(key, log.end);
+      guest.ack(key, this.#position());
     }
     throw new DomainError('AGENT_PROTOCOL', 'the output ended before the process did');
   }
 
   async #keep(event: Exclude<OutputEvent, { kind: 'exit' }>, signal: AbortSignal): Promise<void> {
-    const { log, clock } = this.#options;
+    const { log, base, clock } = this.#options;
     for (;;) {
       try {
-        if (event.kind === 'lost') await log.skip(event.stream, event.to);
-        else await log.append(event.kind satisfies OutputName, event.offset, event.data, clock.wallMs());
+        if (event.kind === 'lost') await log.skip(event.stream, base[event.stream] + event.to);
+        else await log.append(event.kind satisfies OutputName, base[event.kind] + event.offset, event.data, clock.wallMs());
         return;
       } catch (error) {
         if (signal.aborted) throw error;
@@ -78,6 +80,12 @@ export class ProcessPump {
         await clock.sleep(RETRY_APPEND_MS, { signal });
       }
     }
+  }
+
+  /** How far the process's own streams are in the log. */
+  #position(): LogPosition {
+    const { log, base } = this.#options;
+    return { stdout: log.end.stdout - base.stdout, stderr: log.end.stderr - base.stderr };
   }
 
   async #pause(signal: AbortSignal): Promise<void> {

@@ -1,0 +1,314 @@
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import { shortId } from '../../core/model/ids.ts';
+import type { ExitStatus, Phase } from '../../core/model/outcome.ts';
+import type { ContainerRecord, ContainerState } from '../../core/model/record.ts';
+import type { ContainerSpec, ExecSpec, TtySize } from '../../core/model/sandbox-spec.ts';
+import type { WaitOptions } from '../../core/ports/host.ts';
+import type { LogEvent } from '../../core/ports/logs.ts';
+import { attachStream } from './attach-stream.ts';
+import { hasEnded, makeInGuest, prepare, removeFromGuest, removeFromHost, startInGuest, stopInGuest, type Prepared } from './container-runs.ts';
+import { ContainerUnit } from './container-unit.ts';
+import type { Deps } from './deps.ts';
+import type { ExecLauncher } from './exec-launcher.ts';
+import type { ContainerOperations, ContainerView, MutateOptions, Offsets, Page, PageRequest, ProcessStream, Timed } from './facade.ts';
+import { hasLabels, page } from './pages.ts';
+import { PhaseTimer } from './phase-timer.ts';
+import type { Registry } from './registry.ts';
+import type { SandboxUnit } from './sandbox-unit.ts';
+import { signalNumber } from './signals.ts';
+
+const DEFAULT_GRACE_MS = 10_000;
+const START: Offsets = { stdout: 0n, stderr: 0n };
+
+/** Every verb on a container. */
+export class Containers implements ContainerOperations {
+  readonly #deps: Deps;
+  readonly #registry: Registry;
+  readonly #execs: ExecLauncher;
+  readonly #removeSandbox: (id: string) => Promise<unknown>;
+
+  constructor(deps: Deps, registry: Registry, execs: ExecLauncher, removeSandbox: (id: string) => Promise<unknown>) {
+    this.#deps = deps;
+    this.#registry = registry;
+    this.#execs = execs;
+    this.#removeSandbox = removeSandbox;
+  }
+
+  /** A container of a sandbox, new or found at start. */
+  makeUnit(sandbox: SandboxUnit, id: string): ContainerUnit {
+    const unit = new ContainerUnit(sandbox, id, (ended) => {
+      this.#afterExit(ended).catch((error: unknown) => { sandbox.log.error({ error, container: id }, 'not removed after its end'); });
+    });
+    return unit;
+  }
+
+  addUnit(unit: ContainerUnit): void {
+    unit.sandbox.containers.set(unit.id, unit);
+    this.#registry.addContainer(unit);
+  }
+
+  async create(sandboxRef: string, spec: ContainerSpec, options: MutateOptions): Promise<Timed<ContainerView>> {
+    const sandbox = this.#registry.sandbox(sandboxRef);
+    const timer = new PhaseTimer(this.#deps.clock);
+    const id = this.#deps.ids.id();
+    const name = spec.name === '' ? shortId(id) : spec.name;
+    this.#registry.reserveName('container', name, id);
+    const unit = this.makeUnit(sandbox, id);
+    try {
+      const prepared = await timer.time('prepare', () => prepare(unit, spec));
+      await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, id, name, spec, prepared) }));
+      this.addUnit(unit);
+      await this.#make(unit, prepared, timer, options);
+      const phases = timer.finish();
+      await sandbox.actor.commit({ target: 'container', id, kind: 'created', patch: { phases } });
+      return { value: this.#view(unit), mode: sandbox.record.mode, phases };
+    } catch (error) {
+      await this.#createFailed(unit, name);
+      throw toDomainError(error).within({ sandboxId: sandbox.id, containerId: id });
+    }
+  }
+
+  async start(ref: string, options: MutateOptions): Promise<Timed<ContainerView>> {
+    const unit = this.#registry.container(ref);
+    const timer = new PhaseTimer(this.#deps.clock);
+    await unit.serial.run(() => this.#start(unit, timer, options));
+    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
+  }
+
+  /** Those never started, and those that ran when the sandbox was stopped. */
+  async startAll(sandbox: SandboxUnit, options: WaitOptions): Promise<readonly string[]> {
+    const waiting = [...sandbox.containers.values()].filter((unit) => unit.record.state === 'created' || (unit.record.state === 'exited' && unit.record.resumeOnStart));
+    const timer = new PhaseTimer(this.#deps.clock);
+    for (const unit of waiting) await unit.serial.run(() => this.#start(unit, timer, options));
+    return waiting.map((unit) => unit.id);
+  }
+
+  async stop(ref: string, graceMs: number | undefined, options: MutateOptions): Promise<Timed<ContainerView>> {
+    const unit = this.#registry.container(ref);
+    const timer = new PhaseTimer(this.#deps.clock);
+    await unit.serial.run(async () => {
+      const paused = unit.record.state === 'paused';
+      await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'stop-requested' });
+      if (hasEnded(unit)) return;
+      const signal = signalNumber(unit.record.spec.stopSignal) ?? 15;
+      await timer.time('stop', () => stopInGuest(unit, signal, graceMs ?? DEFAULT_GRACE_MS, { ...options, wasPaused: paused }));
+    });
+    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
+  }
+
+  async kill(ref: string, signal: string, all: boolean, options: MutateOptions): Promise<void> {
+    const unit = this.#registry.container(ref);
+    const number = signalNumber(signal === '' ? 'SIGKILL' : signal);
+    if (number === undefined) throw new DomainError('INVALID_REQUEST', `no signal ${signal}`, { containerId: unit.id, fields: [{ field: 'signal', description: 'no such signal' }] });
+    await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'kill-requested' });
+    await unit.sandbox.gate.through(async () => {
+      const agent = await this.#agent(unit, options);
+      await agent.signal({ containerId: unit.id, execId: undefined }, number, all, options);
+    }, options.signal);
+  }
+
+  async delete(ref: string, how: { readonly force: boolean }, _options: MutateOptions): Promise<readonly Phase[]> {
+    const unit = this.#registry.container(ref);
+    const timer = new PhaseTimer(this.#deps.clock);
+    const { name } = unit.record;
+    await unit.serial.run(async () => {
+      const ran = !hasEnded(unit);
+      await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: how.force ? 'force-delete-requested' : 'delete-requested' });
+      await this.#destroy(unit, ran, timer);
+    });
+    this.#registry.removeContainer(unit, name);
+    return timer.finish();
+  }
+
+  /** Half made or half deleted when the daemon died: finished off. */
+  async discard(unit: ContainerUnit): Promise<void> {
+    const { name, state } = unit.record;
+    unit.inGuest = true;
+    await removeFromGuest(unit).catch((error: unknown) => { unit.sandbox.log.debug({ error, container: unit.id }, 'the guest did not know it'); });
+    await removeFromHost(unit);
+    await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: state === 'creating' ? 'create-failed' : 'deleted' });
+    unit.sandbox.containers.delete(unit.id);
+    this.#registry.removeContainer(unit, name);
+  }
+
+  get(ref: string): ContainerView {
+    return this.#view(this.#registry.container(ref));
+  }
+
+  list(filter: { readonly sandboxRef: string; readonly labels: Readonly<Record<string, string>>; readonly states: readonly ContainerState[] }, request: PageRequest): Page<ContainerView> {
+    const sandbox = filter.sandboxRef === '' ? undefined : this.#registry.sandbox(filter.sandboxRef);
+    const matching = this.#registry.containers
+      .filter((unit) => unit.exists && (sandbox === undefined || unit.sandbox === sandbox))
+      .map((unit) => this.#view(unit))
+      .filter(({ container }) => hasLabels(container.spec.labels, filter.labels) && (filter.states.length === 0 || filter.states.includes(container.state)));
+    return page(matching, (view) => view.container.id, request);
+  }
+
+  async wait(ref: string, options: WaitOptions): Promise<ExitStatus> {
+    const unit = this.#registry.container(ref);
+    let exit: ExitStatus | undefined;
+    await unit.sandbox.actor.until((record) => {
+      const container = record.containers.find((candidate) => candidate.id === unit.id);
+      exit = container?.state === 'exited' ? container.exit : exit;
+      return exit !== undefined || container === undefined;
+    }, options);
+    if (exit === undefined) throw new DomainError('CONTAINER_NOT_FOUND', `container ${ref} was deleted`, { containerId: unit.id });
+    return exit;
+  }
+
+  async pause(ref: string, options: MutateOptions): Promise<ContainerView> {
+    return await this.#freeze(ref, 'pause', options);
+  }
+
+  async resume(ref: string, options: MutateOptions): Promise<ContainerView> {
+    return await this.#freeze(ref, 'resume', options);
+  }
+
+  async stats(ref: string, options: WaitOptions): ReturnType<ContainerOperations['stats']> {
+    const unit = this.#registry.container(ref);
+    this.#mustRun(unit, 'ask for statistics');
+    const agent = await this.#agent(unit, options);
+    return { containerId: unit.id, atMs: this.#deps.clock.wallMs(), usage: await agent.usage(unit.id, options) };
+  }
+
+  async resizeTty(ref: string, execId: string, size: TtySize): Promise<void> {
+    const unit = this.#registry.container(ref);
+    if (execId !== '') return await this.#registry.exec(execId).resize(size);
+    const agent = await this.#agent(unit, {});
+    await agent.resizeTty({ containerId: unit.id, execId: undefined }, size.rows, size.columns);
+  }
+
+  async *logs(ref: string, how: Parameters<ContainerOperations['logs']>[1], options: WaitOptions): AsyncIterable<LogEvent> {
+    const unit = this.#registry.container(ref);
+    const log = await unit.log();
+    using _hold = unit.hold();
+    const follow = how.follow && !hasEnded(unit);
+    yield* log.read({ follow, sinceMs: how.sinceMs, tail: how.tail, from: how.from, signal: options.signal });
+  }
+
+  async exec(ref: string, spec: ExecSpec, options: MutateOptions): Promise<ProcessStream> {
+    return await this.#execs.start(this.#registry.container(ref), spec, options);
+  }
+
+  async resumeExec(execId: string, offsets: Offsets, _options: WaitOptions): Promise<ProcessStream> {
+    return await this.#registry.exec(execId).open(offsets, []);
+  }
+
+  async attach(ref: string, how: Parameters<ContainerOperations['attach']>[1], options: MutateOptions): Promise<ProcessStream> {
+    const unit = this.#registry.container(ref);
+    const timer = new PhaseTimer(this.#deps.clock);
+    const log = await unit.log();
+    const from = how.from ?? (how.replay ? START : log.end);
+    const hold = unit.hold();
+    try {
+      if (how.start && unit.record.state === 'created') await unit.serial.run(() => this.#start(unit, timer, options));
+      return await attachStream({ container: unit, from, stdin: how.stdin, phases: timer.finish() });
+    } finally {
+      hold[Symbol.dispose]();
+    }
+  }
+
+  async #make(unit: ContainerUnit, prepared: Prepared, timer: PhaseTimer, options: WaitOptions): Promise<void> {
+    await unit.sandbox.gate.through(() => makeInGuest(unit, prepared, timer, options), options.signal);
+  }
+
+  async #start(unit: ContainerUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
+    const { sandbox } = unit;
+    if (sandbox.record.state !== 'ready' && sandbox.record.state !== 'running') {
+      throw new DomainError('WRONG_STATE', `cannot start: sandbox ${sandbox.record.name} is ${sandbox.record.state}`, { sandboxId: sandbox.id, containerId: unit.id, remedy: sandbox.record.state === 'paused' ? 'resume the sandbox first' : 'start the sandbox first' });
+    }
+    if (unit.record.state === 'exited') {
+      await removeFromGuest(unit);
+      await unit.renew();
+    }
+    const logBase = unit.record.state === 'running' ? unit.record.logBase : (await unit.log()).end;
+    await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'start-requested', patch: { logBase } });
+    if (unit.record.state === 'running') return;
+    if (!unit.inGuest) {
+      await this.#make(unit, await prepare(unit, unit.record.spec), timer, options);
+    }
+    await sandbox.gate.through(() => startInGuest(unit, timer, options), options.signal);
+  }
+
+  async #createFailed(unit: ContainerUnit, name: string): Promise<void> {
+    if (unit.exists) await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'create-failed' });
+    unit.sandbox.containers.delete(unit.id);
+    this.#registry.removeContainer(unit, name);
+    await removeFromHost(unit).catch((error: unknown) => { unit.sandbox.log.warn({ error, container: unit.id }, 'left over from a failed create'); });
+  }
+
+  /** Kills what runs, and removes guest side, mounts, writable layer and log. */
+  async #destroy(unit: ContainerUnit, ran: boolean, timer: PhaseTimer): Promise<void> {
+    const agent = unit.sandbox.agent?.current;
+    if (ran && agent !== undefined) await timer.time('kill', () => agent.signal({ containerId: unit.id, execId: undefined }, 9, true));
+    await timer.time('guest', () => removeFromGuest(unit));
+    await timer.time('host', () => removeFromHost(unit));
+    await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'deleted' });
+    unit.sandbox.containers.delete(unit.id);
+  }
+
+  /** `--rm`: once nobody reads its streams any more. */
+  async #afterExit(unit: ContainerUnit): Promise<void> {
+    const { sandbox } = unit;
+    if (!unit.record.spec.autoRemove && !sandbox.record.spec.autoRemove) return;
+    await unit.unheld();
+    if (sandbox.record.spec.autoRemove && [...sandbox.containers.values()].every((other) => other.record.state === 'exited')) {
+      await this.#removeSandbox(sandbox.id);
+    } else if (unit.record.spec.autoRemove && unit.exists && sandbox.record.state !== 'deleting') {
+      await this.delete(unit.id, { force: true }, { requestId: '' });
+    }
+  }
+
+  async #freeze(ref: string, verb: 'pause' | 'resume', options: MutateOptions): Promise<ContainerView> {
+    const unit = this.#registry.container(ref);
+    await unit.serial.run(async () => {
+      const { actor } = unit.sandbox;
+      const before = unit.record.state;
+      await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'pause-requested' : 'resume-requested' });
+      if (verb === 'pause' && before === 'paused') return;
+      const agent = await this.#agent(unit, options);
+      if (verb === 'pause') await agent.pauseContainer(unit.id, options);
+      else await agent.resumeContainer(unit.id, options);
+      await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'paused' : 'resumed' });
+    });
+    return this.#view(unit);
+  }
+
+  async #agent(unit: ContainerUnit, options: WaitOptions): ReturnType<NonNullable<SandboxUnit['agent']>['get']> {
+    const { agent, record } = unit.sandbox;
+    if (agent === undefined || record.state === 'paused') {
+      throw new DomainError('WRONG_STATE', `sandbox ${record.name} is ${record.state}`, { sandboxId: record.id, containerId: unit.id, remedy: record.state === 'paused' ? 'resume the sandbox first' : 'start the sandbox first' });
+    }
+    return await agent.get(options);
+  }
+
+  #mustRun(unit: ContainerUnit, what: string): void {
+    const { state } = unit.record;
+    if (state === 'running' || state === 'paused') return;
+    throw new DomainError('WRONG_STATE', `cannot ${what}: container ${unit.record.name} is ${state}`, { containerId: unit.id, remedy: 'start it first' });
+  }
+
+  #view(unit: ContainerUnit): ContainerView {
+    return { sandbox: unit.sandbox.record, container: unit.record, logPath: this.#deps.places.logDir(unit.sandbox.id, unit.id) };
+  }
+}
+
+function newContainer(deps: Deps, id: string, name: string, spec: ContainerSpec, prepared: Prepared): ContainerRecord {
+  return {
+    id,
+    name,
+    spec: { ...spec, stopSignal: prepared.translation.stopSignal },
+    state: 'creating',
+    createdAtMs: deps.clock.wallMs(),
+    startedAtMs: undefined,
+    finishedAtMs: undefined,
+    exit: undefined,
+    command: prepared.translation.command,
+    image: prepared.source.image?.name ?? (spec.rootfs.kind === 'image' ? spec.rootfs.name : spec.rootfs.path),
+    guestPid: 0,
+    resumeOnStart: false,
+    phases: [],
+    lower: prepared.source.lower,
+    logBase: { stdout: 0n, stderr: 0n },
+  };
+}

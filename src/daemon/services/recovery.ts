@@ -1,0 +1,189 @@
+import { shortId } from '../../core/model/ids.ts';
+import { toDomainError } from '../../core/model/errors.ts';
+import type { Cause } from '../../core/model/outcome.ts';
+import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
+import type { GuestProcess } from '../../core/ports/agent.ts';
+import type { Containers } from './container-operations.ts';
+import type { Deps } from './deps.ts';
+import { ExecSession } from './exec-session.ts';
+import { exitStatus } from './process-pump.ts';
+import type { Registry } from './registry.ts';
+import type { SandboxUnit } from './sandbox-unit.ts';
+import { sharePlace } from './share-place.ts';
+import { makeUnit } from './unit-factory.ts';
+
+const ADOPT_AGENT_MS = 10_000;
+/** Sandboxes that are looked at side by side. */
+const PARALLEL = 16;
+
+/** What a daemon that comes back does: adopt what lives, settle what does not, leave alone what it can't read. */
+export class Recovery {
+  readonly #deps: Deps;
+  readonly #registry: Registry;
+  readonly #containers: Containers;
+
+  constructor(deps: Deps, registry: Registry, containers: Containers) {
+    this.#deps = deps;
+    this.#registry = registry;
+    this.#containers = containers;
+  }
+
+  /** Reads every record and makes every sandbox known (as recovering); the promise in the result is for when all are settled. */
+  async begin(): Promise<{ readonly settled: Promise<void> }> {
+    const { records, unreadable } = await this.#deps.store.loadAll();
+    for (const problem of unreadable) {
+      this.#deps.log.error({ sandbox: problem.id, problem: problem.problem }, 'record can\'t be read; its VM is left alone');
+      this.#deps.metrics.dropped('unreadable_record');
+    }
+    const units = records.map(({ record }) => this.#know(record));
+    return { settled: this.#settleAll(units) };
+  }
+
+  #know(record: SandboxRecord): { readonly unit: SandboxUnit; readonly before: SandboxRecord } {
+    const settledBefore = record.state === 'stopped' || record.state === 'failed';
+    const unit = makeUnit(this.#deps, settledBefore ? record : { ...record, state: 'recovering' });
+    this.#registry.reserveName('sandbox', record.name, record.id);
+    this.#registry.addSandbox(unit);
+    for (const container of record.containers) {
+      this.#registry.reserveName('container', container.name, container.id);
+      this.#containers.addUnit(this.#containers.makeUnit(unit, container.id));
+    }
+    this.#deps.metrics.sandboxState(undefined, unit.record.state);
+    if (!settledBefore) this.#deps.admission.hold(record.id, record.memoryBytes);
+    return { unit, before: record };
+  }
+
+  async #settleAll(all: readonly { readonly unit: SandboxUnit; readonly before: SandboxRecord }[]): Promise<void> {
+    const waiting = all.filter(({ unit }) => unit.record.state === 'recovering');
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await this.#settle(next.unit, next.before);
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, worker));
+  }
+
+  async #settle(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
+    try {
+      switch (before.state) {
+        case 'ready':
+        case 'running':
+        case 'paused':
+        case 'recovering':
+          await this.#adopt(unit, before);
+          return;
+        case 'creating':
+        case 'deleting':
+          // A create that was not finished is undone, a delete is finished.
+          await this.#remove(unit);
+          return;
+        case 'stopping':
+          await this.#ended(unit, before.cause ?? 'OPERATOR_STOP', before.causeDetail);
+          return;
+        case 'stopped':
+        case 'failed':
+          return;
+      }
+    } catch (error) {
+      unit.log.error({ error }, 'not recovered');
+      await unit.condition('recovery_failed', toDomainError(error).message);
+    }
+  }
+
+  async #adopt(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
+    const deps = this.#deps;
+    if (before.bootId !== deps.bootId) return await this.#ended(unit, 'HOST_REBOOT', 'the host was restarted');
+    if (before.vm === undefined || before.vmSpec === undefined) return await this.#ended(unit, 'UNKNOWN', 'its record names no VM');
+    const session = await deps.hypervisor.adopt(before.vm, before.vmSpec, {});
+    if (session === undefined) return await this.#ended(unit, 'UNKNOWN', 'its VM ended while the daemon was away');
+    unit.watchSession(session);
+    if (before.profile.sharedFs === 'virtiofs') {
+      const share = await deps.shares.adopt(sharePlace(unit));
+      if (share === undefined) return await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away');
+      unit.watchShare(share);
+    }
+    const status = await session.status();
+    if (status === 'paused') {
+      this.#expectAgent(unit, before);
+      await unit.actor.commit({ target: 'sandbox', kind: 'found-paused' });
+      return;
+    }
+    if (status !== 'running') return await this.#ended(unit, status === 'guest-panicked' ? 'GUEST_PANIC' : 'GUEST_SHUTDOWN', `the VM was found ${status}`);
+    await this.#meetAgent(unit, before);
+    const runs = unit.record.containers.some((container) => container.state === 'running' || container.state === 'paused');
+    await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });
+  }
+
+  /** A paused guest answers once it is resumed. */
+  #expectAgent(unit: SandboxUnit, before: SandboxRecord): void {
+    if (before.profile.agent === 'none') return;
+    const handle = unit.makeAgent();
+    handle.connectWhenever((agent) => { void this.#meetProcesses(unit, () => agent.processes()); });
+  }
+
+  async #meetAgent(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
+    if (before.profile.agent === 'none') return;
+    const handle = unit.makeAgent();
+    try {
+      const agent = await handle.connect(ADOPT_AGENT_MS, {});
+      await this.#meetProcesses(unit, () => agent.processes());
+    } catch (error) {
+      // The VM runs: it is kept, and its agent is asked again and again.
+      await unit.condition('agent_unreachable', toDomainError(error).message);
+      handle.connectWhenever((agent) => {
+        void unit.condition('agent_unreachable', undefined);
+        void this.#meetProcesses(unit, () => agent.processes());
+      });
+    }
+  }
+
+  /** What the guest says runs is what runs. */
+  async #meetProcesses(unit: SandboxUnit, ask: () => Promise<readonly GuestProcess[]>): Promise<void> {
+    const processes = await ask();
+    for (const container of unit.record.containers) {
+      const init = processes.find((process) => process.key.containerId === container.id && process.key.execId === undefined);
+      await this.#meetContainer(unit, container, init);
+    }
+    for (const process of processes) {
+      if (process.key.execId !== undefined) this.#meetExec(unit, process, process.key.execId);
+    }
+  }
+
+  async #meetContainer(unit: SandboxUnit, record: ContainerRecord, init: GuestProcess | undefined): Promise<void> {
+    const container = unit.containers.get(record.id);
+    if (container === undefined) return;
+    if (record.state === 'creating' || record.state === 'deleting') {
+      await this.#containers.discard(container);
+      return;
+    }
+    container.inGuest = init !== undefined;
+    if (record.state === 'exited') return;
+    if (init === undefined) {
+      if (record.state !== 'created') await container.ended({ code: 255, signal: 0, oomKilled: false, atMs: this.#deps.clock.wallMs(), cause: 'UNKNOWN', detail: 'its guest no longer knows it' });
+      return;
+    }
+    container.stdin.reset(init.stdinAccepted);
+    if (init.pid === 0 && init.exit === undefined) return;
+    // It was started while nobody could write that down.
+    if (record.state === 'created') await unit.actor.commit({ target: 'container', id: record.id, kind: 'started', patch: { startedAtMs: this.#deps.clock.wallMs() } });
+    await container.pump();
+  }
+
+  #meetExec(unit: SandboxUnit, process: GuestProcess, execId: string): void {
+    const container = unit.containers.get(process.key.containerId);
+    if (container === undefined) return;
+    const session = new ExecSession({ container, execId, tty: process.terminal, onEnd: () => { this.#registry.removeExec(execId); } });
+    session.found({ stdout: process.stdout.acked, stderr: process.stderr.acked }, process.stdinAccepted, process.exit === undefined ? undefined : exitStatus(process.exit));
+    this.#registry.addExec(session);
+  }
+
+  async #ended(unit: SandboxUnit, cause: Cause, detail: string): Promise<void> {
+    unit.log.warn({ cause }, `found ended: ${detail} (${shortId(unit.id)})`);
+    await unit.actor.commit({ target: 'sandbox', kind: 'found-ended', patch: { cause, causeDetail: detail } });
+    await unit.runEnded();
+  }
+
+  async #remove(unit: SandboxUnit): Promise<void> {
+    await unit.actor.commit({ target: 'sandbox', kind: 'force-delete-requested' });
+    await unit.runEnded();
+    if (unit.actor.gone) this.#registry.removeSandbox(unit);
+  }
+}
