@@ -20,7 +20,7 @@ function mountOf(fields: BundleFields): OciMount {
   throw new DomainError('UNSUPPORTED', `the bundle asks for a mount ${what} on ${destination}; this version passes none from the host`, { remedy: 'remove that mount from config.json', facts: { mount: destination, type, source: fields.string('source') } });
 }
 
-/** A bundle's mounts as they are made in the guest. /dev/shm is the sandbox's when the bundle has none of its own or the caller sizes it. */
+/** A bundle's mounts as they are made in the guest. A /dev/shm is added when the bundle has none, and is the caller's when the caller sizes it. */
 export function bundleMounts(mounts: readonly BundleFields[], facts: MountFacts): readonly OciMount[] {
   const own = mounts.map(mountOf);
   const wanted = facts.shmSizeBytes > 0 ? own.filter((mount) => mount.destination !== '/dev/shm') : own;

@@ -23,7 +23,7 @@ export interface ContainerSpecInput {
   readonly spec: ContainerSpec;
   /** The sandbox's. */
   readonly hostname: string;
-  /** The sandbox has DNS lines (`resolvConfLines` gave some). */
+  /** The sandbox has DNS lines, so the agent keeps a resolv.conf. */
   readonly resolvConf: boolean;
   readonly image: ImageConfig | undefined;
   /** config.json of a bundle; then there is no image. */

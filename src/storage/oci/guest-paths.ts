@@ -1,6 +1,5 @@
 /** Where things are in the guest. The kata agent's paths: an official agent knows no others. */
 export const GUEST_SHARED_DIR = '/run/kata-containers/shared/containers/';
-export const GUEST_SANDBOX_SHM = '/run/kata-containers/sandbox/shm';
 /** Written by the agent from the sandbox's DNS lines, when there are any. */
 export const GUEST_RESOLV_CONF = '/run/kata-containers/sandbox/resolv.conf';
 

@@ -1,18 +1,19 @@
-import { GUEST_RESOLV_CONF, GUEST_SANDBOX_SHM } from './guest-paths.ts';
+import { GUEST_RESOLV_CONF } from './guest-paths.ts';
 import type { OciMount } from './runtime-spec.ts';
 
 export interface MountFacts {
   readonly privileged: boolean;
-  /** 0: the sandbox's own, which its containers share like their ipc namespace. */
+  /** 0: 64 MiB. */
   readonly shmSizeBytes: number;
   /** The sandbox has DNS lines, so the agent wrote a resolv.conf. */
   readonly resolvConf: boolean;
 }
 
-/** What /dev/shm is mounted from. */
+const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
+
+/** Bounded always: a tmpfs without a size may take half of the guest's memory. */
 export function shmMount(shmSizeBytes: number): OciMount {
-  if (shmSizeBytes === 0) return { destination: '/dev/shm', type: 'bind', source: GUEST_SANDBOX_SHM, options: ['rbind'] };
-  return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSizeBytes}`] };
+  return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSizeBytes || DEFAULT_SHM_BYTES}`] };
 }
 
 export function resolvConfMounts(facts: { readonly resolvConf: boolean }): readonly OciMount[] {
