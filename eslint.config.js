@@ -17,6 +17,8 @@ export default tseslint.config(
       '@typescript-eslint/dot-notation': 'off',
       // An empty arrow function is how a test says that nothing should happen.
       '@typescript-eslint/no-empty-function': 'off',
+      // `using _held = …` and parameters that a port prescribes.
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
       'no-restricted-syntax': ['error', { selector: 'ExportDefaultDeclaration', message: 'Name what you export.' }],
       'no-console': 'error',

@@ -173,7 +173,7 @@ export class Containers implements ContainerOperations {
 
   async resizeTty(ref: string, execId: string, size: TtySize): Promise<void> {
     const unit = this.#registry.container(ref);
-    if (execId !== '') return await this.#registry.exec(execId).resize(size);
+    if (execId !== '') { await this.#registry.exec(execId).resize(size); return; }
     const agent = await this.#agent(unit, {});
     await agent.resizeTty({ containerId: unit.id, execId: undefined }, size.rows, size.columns);
   }

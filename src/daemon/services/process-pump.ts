@@ -37,13 +37,17 @@ export class ProcessPump {
     await this.#done;
   }
 
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    while (!signal.aborted) {
+    while (!this.#stopped) {
       try {
         if (await this.#follow(signal)) return;
       } catch (error) {
-        if (signal.aborted) return;
+        if (this.#stopped) return;
         const problem = toDomainError(error);
         // A lost link comes back (the handle sees to that); anything else is not cured by asking again at once.
         this.#options.logger.warn({ error, container: this.#options.key.containerId }, 'output interrupted');

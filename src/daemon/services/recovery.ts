@@ -90,14 +90,14 @@ export class Recovery {
 
   async #adopt(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
     const deps = this.#deps;
-    if (before.bootId !== deps.bootId) return await this.#ended(unit, 'HOST_REBOOT', 'the host was restarted');
-    if (before.vm === undefined || before.vmSpec === undefined) return await this.#ended(unit, 'UNKNOWN', 'its record names no VM');
+    if (before.bootId !== deps.bootId) { await this.#ended(unit, 'HOST_REBOOT', 'the host was restarted'); return; }
+    if (before.vm === undefined || before.vmSpec === undefined) { await this.#ended(unit, 'UNKNOWN', 'its record names no VM'); return; }
     const session = await deps.hypervisor.adopt(before.vm, before.vmSpec, {});
-    if (session === undefined) return await this.#ended(unit, 'UNKNOWN', 'its VM ended while the daemon was away');
+    if (session === undefined) { await this.#ended(unit, 'UNKNOWN', 'its VM ended while the daemon was away'); return; }
     unit.watchSession(session);
     if (before.profile.sharedFs === 'virtiofs') {
       const share = await deps.shares.adopt(sharePlace(unit));
-      if (share === undefined) return await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away');
+      if (share === undefined) { await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away'); return; }
       unit.watchShare(share);
     }
     const status = await session.status();
@@ -106,7 +106,7 @@ export class Recovery {
       await unit.actor.commit({ target: 'sandbox', kind: 'found-paused' });
       return;
     }
-    if (status !== 'running') return await this.#ended(unit, status === 'guest-panicked' ? 'GUEST_PANIC' : 'GUEST_SHUTDOWN', `the VM was found ${status}`);
+    if (status !== 'running') { await this.#ended(unit, status === 'guest-panicked' ? 'GUEST_PANIC' : 'GUEST_SHUTDOWN', `the VM was found ${status}`); return; }
     await this.#meetAgent(unit, before);
     const runs = unit.record.containers.some((container) => container.state === 'running' || container.state === 'paused');
     await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });

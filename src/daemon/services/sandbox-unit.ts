@@ -136,13 +136,13 @@ export class SandboxUnit {
     switch (event.kind) {
       case 'guest-shutdown':
         this.hint('GUEST_SHUTDOWN', event.reason);
-        return this.#endVm(session);
+        { this.#endVm(session); return; }
       case 'guest-reboot':
         this.hint('GUEST_REBOOT', 'the guest asked for a reboot');
-        return this.#endVm(session);
+        { this.#endVm(session); return; }
       case 'guest-panic':
         this.hint('GUEST_PANIC', event.detail);
-        return this.#endVm(session);
+        { this.#endVm(session); return; }
       case 'monitor-lost':
         void this.condition('monitor_unreachable', event.detail);
         return;
