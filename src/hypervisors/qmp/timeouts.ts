@@ -1,0 +1,25 @@
+import type { QmpCommand } from './protocol.ts';
+
+/** How long a command may take, by what it does. Milliseconds; generous, since a guest under emulation may hold the VMM's main loop for seconds. */
+const CLASSES = {
+  /** Reads or flips a state. */
+  quick: 10_000,
+  /** Waits for disk requests to end. */
+  blockIo: 30_000,
+} as const;
+
+/** Every command has its class: a new one does not compile without. */
+const TABLE: Readonly<Record<QmpCommand, keyof typeof CLASSES>> = {
+  'qmp_capabilities': 'quick',
+  'query-status': 'quick',
+  // Both drain the block devices before they answer.
+  'stop': 'blockIo',
+  'cont': 'blockIo',
+  'system_powerdown': 'quick',
+  'quit': 'quick',
+};
+
+/** The time-out of a command, in milliseconds. */
+export function timeoutOf(command: QmpCommand): number {
+  return CLASSES[TABLE[command]];
+}
