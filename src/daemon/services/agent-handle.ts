@@ -33,13 +33,14 @@ export class AgentHandle {
     return this.#agent;
   }
 
-  get #closed(): boolean {
+  /** A call, so that no check before an await is taken to hold after it. */
+  #closed(): boolean {
     return this.#end.signal.aborted;
   }
 
   async connect(deadlineMs: number, options: WaitOptions): Promise<GuestAgent> {
     const agent = await this.#options.connector.connect(this.#options.target, { deadlineMs, signal: options.signal });
-    if (this.#closed) {
+    if (this.#closed()) {
       agent.close();
       throw gone();
     }
@@ -85,7 +86,7 @@ export class AgentHandle {
   }
 
   #lost(agent: GuestAgent, error: Error): void {
-    if (this.#agent !== agent || this.#closed) return;
+    if (this.#agent !== agent || this.#closed()) return;
     this.#agent = undefined;
     this.#next = deferred<GuestAgent>();
     this.#next.promise.catch(() => undefined);
@@ -96,13 +97,13 @@ export class AgentHandle {
   async #reconnect(detail: string): Promise<void> {
     const { signal } = this.#end;
     let told = false;
-    while (!this.#closed) {
+    while (!this.#closed()) {
       try {
         await this.connect(RECONNECT_DEADLINE_MS, { signal });
         if (told) this.#options.onReachable(true, '');
         return;
       } catch (error) {
-        if (this.#closed) return;
+        if (this.#closed()) return;
         if (!told) this.#options.onReachable(false, `${detail}; ${String(error)}`);
         told = true;
         await this.#options.clock.sleep(RECONNECT_PAUSE_MS, { signal }).catch(() => undefined);

@@ -37,17 +37,18 @@ export class ProcessPump {
     await this.#done;
   }
 
-  get #stopped(): boolean {
+  /** A call, so that no check before an await is taken to hold after it. */
+  #stopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    while (!this.#stopped) {
+    while (!this.#stopped()) {
       try {
         if (await this.#follow(signal)) return;
       } catch (error) {
-        if (this.#stopped) return;
+        if (this.#stopped()) return;
         const problem = toDomainError(error);
         // A lost link comes back (the handle sees to that); anything else is not cured by asking again at once.
         this.#options.logger.warn({ error, container: this.#options.key.containerId }, 'output interrupted');

@@ -1,0 +1,131 @@
+import type { Profile } from '../../src/core/model/profile.ts';
+import type { ContainerRecord, SandboxRecord } from '../../src/core/model/record.ts';
+import type { ContainerSpec, SandboxSpec } from '../../src/core/model/sandbox-spec.ts';
+
+const MIB = 1024 * 1024;
+
+/** A profile as the built-in default one is. */
+export function profile(change: Partial<Profile> = {}): Profile {
+  return {
+    name: 'default',
+    hypervisor: 'qemu',
+    hypervisorPath: '/usr/bin/qemu-system-x86_64',
+    accelerator: 'auto',
+    machine: 'q35',
+    cpuModel: '',
+    cpus: 1,
+    maxCpus: 1,
+    memoryBytes: 256 * MIB,
+    maxMemoryBytes: 0,
+    memoryOverheadBytes: 64 * MIB,
+    guest: 'default',
+    kernel: '',
+    initrd: '',
+    image: '',
+    kernelParams: '',
+    hugepages: false,
+    sharedFs: 'virtiofs',
+    virtiofsdPath: '/usr/lib/qemu/virtiofsd',
+    virtiofsCache: 'auto',
+    agent: 'viv-agent',
+    bootTimeoutMs: 30_000,
+    createTimeoutMs: 60_000,
+    stopTimeoutMs: 20_000,
+    allowedOverrides: [],
+    ...change,
+  };
+}
+
+export function sandboxSpec(change: Partial<SandboxSpec> = {}): SandboxSpec {
+  return {
+    name: '',
+    metadata: { name: '', uid: '', namespace: '', attempt: 0 },
+    hostname: '',
+    dns: { servers: [], searches: [], options: [] },
+    labels: {},
+    annotations: {},
+    sharedPidNamespace: false,
+    profile: '',
+    overrides: {},
+    workload: { cpus: 0, memoryBytes: 0 },
+    autoRemove: false,
+    ...change,
+  };
+}
+
+export function containerSpec(change: Partial<ContainerSpec> = {}): ContainerSpec {
+  return {
+    name: '',
+    metadata: { name: '', attempt: 0 },
+    rootfs: { kind: 'image', name: 'busybox' },
+    entrypoint: [],
+    args: ['true'],
+    env: [],
+    workingDir: '',
+    user: '',
+    tty: false,
+    stdin: false,
+    labels: {},
+    annotations: {},
+    resources: { cpus: 0, cpuShares: 0, cpusetCpus: '', memoryBytes: 0, pidsLimit: 0 },
+    security: { privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [], unmasked: false, seccompProfileJson: '' },
+    stopSignal: 'SIGTERM',
+    shmSizeBytes: 0,
+    ttySize: undefined,
+    autoRemove: false,
+    ...change,
+  };
+}
+
+export const SANDBOX_ID = '0190f4a8b7c27def8a12b3c4d5e6f708';
+export const CONTAINER_ID = '0190f4a8b7c27def8a12000000000001';
+
+export function sandboxRecord(change: Partial<SandboxRecord> = {}): SandboxRecord {
+  return {
+    id: SANDBOX_ID,
+    name: 'sb',
+    spec: sandboxSpec(),
+    profile: profile(),
+    state: 'ready',
+    epoch: 1,
+    bootId: 'boot',
+    createdAtMs: 1000,
+    readyAtMs: undefined,
+    finishedAtMs: undefined,
+    cause: undefined,
+    causeDetail: '',
+    consoleTail: '',
+    mode: undefined,
+    phases: [],
+    conditions: [],
+    vcpus: 1,
+    memoryBytes: 256 * MIB,
+    vmSpec: undefined,
+    vm: undefined,
+    guest: undefined,
+    resources: [],
+    containers: [],
+    ...change,
+  };
+}
+
+export function containerRecord(change: Partial<ContainerRecord> = {}): ContainerRecord {
+  return {
+    id: CONTAINER_ID,
+    name: 'ctr',
+    spec: containerSpec(),
+    state: 'created',
+    createdAtMs: 1000,
+    startedAtMs: undefined,
+    finishedAtMs: undefined,
+    exit: undefined,
+    command: ['true'],
+    image: 'busybox',
+    guestPid: 0,
+    resumeOnStart: false,
+    phases: [],
+    lower: '/images/busybox/rootfs',
+    logBase: { stdout: 0n, stderr: 0n },
+    ...change,
+  };
+}

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { DomainError } from '../../../../src/core/model/errors.ts';
+import { announcement } from '../../../../src/daemon/services/announce.ts';
+import { apply, type Change } from '../../../../src/daemon/services/change.ts';
+import { CONTAINER_ID, containerRecord, sandboxRecord } from '../../../fakes/records.ts';
+
+function refusal(work: () => unknown): DomainError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof DomainError) return error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('apply', () => {
+  it('keeps the first cause', () => {
+    const record = sandboxRecord({ state: 'stopping', cause: 'GUEST_PANIC', causeDetail: 'oops' });
+    const outcome = apply(record, { target: 'sandbox', kind: 'cleaned', patch: { cause: 'OPERATOR_STOP', causeDetail: '' } });
+    expect(outcome).toMatchObject({ kind: 'changed', record: { state: 'stopped', cause: 'GUEST_PANIC', causeDetail: 'oops' } });
+  });
+
+  it('forgets the cause of the last life when it boots again', () => {
+    const record = sandboxRecord({ state: 'stopped', cause: 'OPERATOR_STOP', causeDetail: 'x' });
+    const outcome = apply(record, { target: 'sandbox', kind: 'boot-requested', patch: { cause: undefined, causeDetail: '' } });
+    expect(outcome).toMatchObject({ record: { state: 'creating', cause: undefined } });
+  });
+
+  it('makes a ready sandbox a running one when its container starts', () => {
+    const record = sandboxRecord({ containers: [containerRecord()] });
+    const outcome = apply(record, { target: 'container', id: CONTAINER_ID, kind: 'started' });
+    expect(outcome).toMatchObject({ record: { state: 'running', containers: [{ state: 'running' }] } });
+  });
+
+  it('counts every change in the epoch and none that is ignored', () => {
+    const record = sandboxRecord({ state: 'stopped', epoch: 7 });
+    expect(apply(record, { target: 'facts', what: 'labels', patch: {} })).toMatchObject({ record: { epoch: 8 } });
+    expect(apply(record, { target: 'sandbox', kind: 'stop-requested' })).toEqual({ kind: 'ignored' });
+  });
+
+  it('refuses with the state, the id and what to do', () => {
+    const error = refusal(() => apply(sandboxRecord({ state: 'running' }), { target: 'sandbox', kind: 'delete-requested' }));
+    expect(error).toMatchObject({ reason: 'WRONG_STATE', message: 'cannot delete: sandbox sb is running', details: { remedy: 'stop it first, or use force', facts: { state: 'running' } } });
+  });
+
+  it('says RECOVERING while the daemon does not know', () => {
+    expect(refusal(() => apply(sandboxRecord({ state: 'recovering' }), { target: 'sandbox', kind: 'stop-requested' })).reason).toBe('RECOVERING');
+  });
+
+  it('takes a new container only where a VM runs', () => {
+    const change: Change = { target: 'new-container', container: containerRecord() };
+    expect(apply(sandboxRecord(), change)).toMatchObject({ record: { containers: [{ id: CONTAINER_ID }] } });
+    expect(refusal(() => apply(sandboxRecord({ state: 'stopped' }), change)).reason).toBe('WRONG_STATE');
+  });
+
+  it('drops a deleted container from the record', () => {
+    const record = sandboxRecord({ containers: [containerRecord({ state: 'deleting' })] });
+    expect(apply(record, { target: 'container', id: CONTAINER_ID, kind: 'deleted' })).toMatchObject({ record: { containers: [] }, container: { gone: true } });
+  });
+
+  it('refuses a change of a container that it does not have', () => {
+    expect(refusal(() => apply(sandboxRecord(), { target: 'container', id: 'x', kind: 'started' })).reason).toBe('CONTAINER_NOT_FOUND');
+  });
+});
+
+describe('announcement', () => {
+  it('tells an exit with its code and cause', () => {
+    const before = sandboxRecord({ state: 'running', containers: [containerRecord({ state: 'running' })] });
+    const exit = { code: 7, signal: 0, oomKilled: false, atMs: 5, cause: 'CONTAINER_EXIT', detail: '' } as const;
+    const change: Change = { target: 'container', id: CONTAINER_ID, kind: 'exited', patch: { exit } };
+    expect(announcement(before, change, apply(before, change), 9)).toMatchObject({ type: 'CONTAINER_EXITED', exitCode: 7, cause: 'CONTAINER_EXIT', containerId: CONTAINER_ID, atMs: 9 });
+  });
+
+  it('says resumed, not running, after a pause', () => {
+    const before = sandboxRecord({ state: 'paused' });
+    const change: Change = { target: 'sandbox', kind: 'resumed-running' };
+    expect(announcement(before, change, apply(before, change), 0)?.type).toBe('SANDBOX_RESUMED');
+  });
+
+  it('is silent when no state changed', () => {
+    const before = sandboxRecord({ state: 'ready' });
+    const change: Change = { target: 'sandbox', kind: 'pause-requested' };
+    expect(announcement(before, change, apply(before, change), 0)).toBeUndefined();
+  });
+});
