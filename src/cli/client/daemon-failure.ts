@@ -62,12 +62,12 @@ export const failedWith = (error: unknown, reason: string): boolean => daemonFai
 export const isUnreachable = (failure: DaemonFailure): boolean => codeName(failure) === 'UNAVAILABLE' && failure.reason === '';
 
 /**
- * Whether a stream that broke this way may be resumed: the connection went, or the daemon is on its way out or back in.
- * Node's HTTP/2 tells a reset by a dying peer as CANCELLED or INTERNAL with this text.
+ * Whether a stream that broke this way, and not by us, may be resumed: the connection went, or the daemon is on its way out or back in.
+ * A daemon that ends by force resets its streams, which reads as CANCELLED without a word about why; a reset by a dying peer as INTERNAL.
  */
 export function isResumable(failure: DaemonFailure): boolean {
   if (codeName(failure) === 'UNAVAILABLE') return true;
-  return failure.reason === '' && /RST_STREAM|Connection dropped|ECONNRESET/.test(failure.message);
+  return failure.reason === '' && (codeName(failure) === 'CANCELLED' || /RST_STREAM|Connection dropped|ECONNRESET/.test(failure.message));
 }
 
 /**

@@ -1,0 +1,230 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createServer, ServerError, Status, type CallContext, type Server } from 'nice-grpc';
+import { ErrorInfo, RichServerError, errorDetailsServerMiddleware } from 'nice-grpc-error-details';
+import { HealthDefinition, HealthCheckResponse_ServingStatus } from '../../src/gen/grpc/health/v1/health.ts';
+import {
+  Container, ContainerServiceDefinition, ContainerState, type AttachRequest, type AttachStart, type ContainerServiceImplementation, type CreateContainerRequest,
+  type ExecRequest, type ExecStart,
+} from '../../src/gen/vivarium/v1/container.ts';
+import { HostServiceDefinition, type HostServiceImplementation } from '../../src/gen/vivarium/v1/host.ts';
+import { Sandbox, SandboxServiceDefinition, SandboxState, type CreateSandboxRequest, type SandboxServiceImplementation } from '../../src/gen/vivarium/v1/sandbox.ts';
+import { FakeProcess, type FakeScript } from './cli-fake-process.ts';
+
+export const refused = (code: Status, reason: string, message: string, metadata: Record<string, string> = {}): RichServerError =>
+  new RichServerError(code, message, [ErrorInfo.fromPartial({ domain: 'vivarium', reason, metadata })]);
+
+const pad = (count: number): string => count.toString(16).padStart(12, '0');
+
+/** A daemon of the public API whose processes are scripts. It can go away and come back without its processes noticing. */
+export class FakeDaemon {
+  readonly sandboxes = new Map<string, Sandbox>();
+  readonly containers = new Map<string, Container>();
+  readonly created: { sandboxes: CreateSandboxRequest[]; containers: CreateContainerRequest[] } = { sandboxes: [], containers: [] };
+  readonly attachStarts: AttachStart[] = [];
+  readonly execStarts: ExecStart[] = [];
+  readonly resumes: { stdout: bigint; stderr: bigint }[] = [];
+  readonly calls: string[] = [];
+  readonly processes = new Map<string, FakeProcess>();
+  /** What the next processes do. */
+  script: FakeScript = async () => 0;
+  beforeCreateSandbox: (context: CallContext) => Promise<void> = async () => undefined;
+  beforeCreateContainer: () => void = () => undefined;
+  beforeStart: () => void = () => undefined;
+  version = '9.9.9';
+  #directory = '';
+  #server: Server | undefined;
+  #count = 0;
+
+  static async start(): Promise<FakeDaemon> {
+    const daemon = new FakeDaemon();
+    daemon.#directory = await mkdtemp('/tmp/vv-cli-');
+    await daemon.listen();
+    return daemon;
+  }
+
+  get address(): string {
+    return `unix:${join(this.#directory, 'vivd.sock')}`;
+  }
+
+  get directory(): string {
+    return this.#directory;
+  }
+
+  async listen(): Promise<void> {
+    const server = createServer({ 'grpc.max_receive_message_length': 64 << 20 }).use(errorDetailsServerMiddleware);
+    server.add(SandboxServiceDefinition, this.#sandboxService());
+    server.add(ContainerServiceDefinition, this.#containerService());
+    server.add(HostServiceDefinition, this.#hostService());
+    server.add(HealthDefinition, {
+      check: async () => ({ status: HealthCheckResponse_ServingStatus.SERVING }),
+      async *watch() { yield { status: HealthCheckResponse_ServingStatus.SERVING }; },
+    });
+    await server.listen(this.address);
+    this.#server = server;
+  }
+
+  /** As if it was killed: every connection breaks. */
+  async vanish(): Promise<void> {
+    this.#server?.forceShutdown();
+    this.#server = undefined;
+    await rm(join(this.#directory, 'vivd.sock'), { force: true });
+  }
+
+  async stop(): Promise<void> {
+    await this.vanish();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  addContainer(partial: Parameters<typeof Container.fromPartial>[0]): Container {
+    const container = Container.fromPartial({ ...this.#ids('019c0000-0000-7000-8000-'), state: ContainerState.CONTAINER_STATE_RUNNING, ...partial });
+    this.containers.set(container.id, container);
+    return container;
+  }
+
+  addSandbox(partial: Parameters<typeof Sandbox.fromPartial>[0]): Sandbox {
+    const sandbox = Sandbox.fromPartial({ ...this.#ids('019b0000-0000-7000-8000-'), state: SandboxState.SANDBOX_STATE_READY, ...partial });
+    this.sandboxes.set(sandbox.id, sandbox);
+    return sandbox;
+  }
+
+  #ids(prefix: string): { id: string; shortId: string } {
+    const id = `${prefix}${pad((this.#count += 1))}`;
+    return { id, shortId: id.slice(-10) };
+  }
+
+  #container(id: string): Container {
+    const found = [...this.containers.values()].find((container) => container.id === id || container.shortId === id || container.spec?.name === id);
+    if (found === undefined) throw refused(Status.NOT_FOUND, 'CONTAINER_NOT_FOUND', `there is no container "${id}"`, { container_id: id, remedy: 'see viv ps -a' });
+    return found;
+  }
+
+  #sandbox(id: string): Sandbox {
+    const found = [...this.sandboxes.values()].find((sandbox) => sandbox.id === id || sandbox.shortId === id || sandbox.spec?.name === id);
+    if (found === undefined) throw refused(Status.NOT_FOUND, 'SANDBOX_NOT_FOUND', `there is no sandbox "${id}"`, { sandbox_id: id });
+    return found;
+  }
+
+  #startProcess(id: string, tty: boolean): FakeProcess {
+    const process = new FakeProcess(id, tty, this.script);
+    this.processes.set(id, process);
+    return process;
+  }
+
+  #sandboxService(): SandboxServiceImplementation {
+    const unused = async (): Promise<never> => { throw new ServerError(Status.UNIMPLEMENTED, 'not part of this fake'); };
+    return {
+      createSandbox: async (request, context) => {
+        this.calls.push('createSandbox');
+        this.created.sandboxes.push(request);
+        await this.beforeCreateSandbox(context);
+        const sandbox = this.addSandbox({ spec: request.spec ?? {}, createdAt: new Date() });
+        return { sandbox, mode: { hypervisor: 'qemu', hypervisorVersion: '7.2', accelerator: 'tcg' }, phases: [{ name: 'vmm_launch', offset: { nanos: 1_000_000 }, duration: { nanos: 12_300_000 } }] };
+      },
+      deleteSandbox: async ({ sandboxId }) => {
+        this.calls.push('deleteSandbox');
+        this.sandboxes.delete(this.#sandbox(sandboxId).id);
+        return {};
+      },
+      getSandbox: async ({ sandboxId }) => ({ sandbox: this.#sandbox(sandboxId) }),
+      listSandboxes: async ({ pageToken }) => {
+        // Pages of two, to see them followed.
+        const all = [...this.sandboxes.values()];
+        const from = Number(pageToken === '' ? 0 : pageToken);
+        return { sandboxes: all.slice(from, from + 2), nextPageToken: from + 2 < all.length ? String(from + 2) : '' };
+      },
+      startSandbox: unused, stopSandbox: unused, pauseSandbox: unused, resumeSandbox: unused, waitSandbox: unused, getSandboxStats: unused, updateSandbox: unused,
+      // eslint-disable-next-line require-yield
+      async *console() { throw new ServerError(Status.UNIMPLEMENTED, 'not part of this fake'); },
+    };
+  }
+
+  #containerService(): ContainerServiceImplementation {
+    const unused = async (): Promise<never> => { throw new ServerError(Status.UNIMPLEMENTED, 'not part of this fake'); };
+    const daemon = this;
+    return {
+      createContainer: async (request) => {
+        this.calls.push('createContainer');
+        this.created.containers.push(request);
+        this.beforeCreateContainer();
+        const container = this.addContainer({ sandboxId: request.sandboxId, spec: request.spec ?? {}, state: ContainerState.CONTAINER_STATE_CREATED });
+        return { container, phases: [{ name: 'rootfs', duration: { nanos: 5_000_000 } }] };
+      },
+      startContainer: async ({ containerId }) => {
+        this.calls.push('startContainer');
+        this.beforeStart();
+        const container = this.#container(containerId);
+        this.#startProcess(container.id, container.spec?.tty ?? false);
+        return { container };
+      },
+      deleteContainer: async ({ containerId }) => {
+        this.calls.push('deleteContainer');
+        this.containers.delete(this.#container(containerId).id);
+        return {};
+      },
+      getContainer: async ({ containerId }) => ({ container: this.#container(containerId) }),
+      listContainers: async ({ states }) => ({ containers: [...this.containers.values()].filter((container) => states.length === 0 || states.includes(container.state)) }),
+      waitContainer: async ({ containerId }) => ({ exit: { code: await (this.processes.get(this.#container(containerId).id)?.exitCode ?? 0) } }),
+      async *exec(requests: AsyncIterable<ExecRequest>) {
+        const iterator = requests[Symbol.asyncIterator]();
+        const first = ((await iterator.next()).value as ExecRequest).message;
+        yield* daemon.#execProcess(first).serve(iterator, daemon.#resumeOffsets(first));
+      },
+      async *attach(requests: AsyncIterable<AttachRequest>) {
+        const iterator = requests[Symbol.asyncIterator]();
+        const first = ((await iterator.next()).value as AttachRequest).message;
+        yield* daemon.#attachProcess(first).serve(iterator, daemon.#resumeOffsets(first));
+      },
+      stopContainer: unused, killContainer: unused, resizeContainerTty: unused, pauseContainer: unused, resumeContainer: unused, getContainerStats: unused,
+      async *getContainerLogs({ containerId }) {
+        const process = daemon.processes.get(daemon.#container(containerId).id);
+        for (const [stream, data] of [[1, process?.output.stdout], [2, process?.output.stderr]] as const) {
+          for (const line of (data?.toString() ?? '').split(/(?<=\n)/).filter((text) => text !== '')) {
+            yield { message: { $case: 'entry', value: { at: new Date(0), stream, data: Buffer.from(line) } } };
+          }
+        }
+      },
+    };
+  }
+
+  #resumeOffsets(first: ExecRequest['message'] | AttachRequest['message']): { stdout: bigint; stderr: bigint } | undefined {
+    if (first?.$case !== 'resume') return undefined;
+    const offsets = first.value.offsets ?? { stdout: 0n, stderr: 0n };
+    this.resumes.push(offsets);
+    return offsets;
+  }
+
+  #execProcess(first: ExecRequest['message']): FakeProcess {
+    if (first?.$case === 'resume') return this.#known(first.value.execId);
+    if (first?.$case !== 'start') throw new ServerError(Status.INVALID_ARGUMENT, 'start or resume comes first');
+    this.execStarts.push(first.value);
+    this.#container(first.value.containerId);
+    this.beforeStart();
+    return this.#startProcess(`exec-${(this.#count += 1)}`, first.value.tty);
+  }
+
+  #attachProcess(first: AttachRequest['message']): FakeProcess {
+    if (first?.$case === 'resume') return this.#known(first.value.containerId);
+    if (first?.$case !== 'start') throw new ServerError(Status.INVALID_ARGUMENT, 'start or resume comes first');
+    this.attachStarts.push(first.value);
+    const container = this.#container(first.value.containerId);
+    if (first.value.startContainer) this.beforeStart();
+    return this.processes.get(container.id) ?? this.#startProcess(container.id, container.spec?.tty ?? false);
+  }
+
+  #known(id: string): FakeProcess {
+    const process = this.processes.get(id);
+    if (process === undefined) throw refused(Status.NOT_FOUND, 'EXEC_NOT_FOUND', `there is no process "${id}"`);
+    return process;
+  }
+
+  #hostService(): HostServiceImplementation {
+    return {
+      getVersion: async () => ({ version: this.version, apiVersion: 'v1', nodeVersion: '20.20.2', pid: process.pid, startedAt: new Date(Date.now() - 90_000) }),
+      getCapabilities: async () => ({}),
+      runDoctor: async () => ({ usable: false, checks: [{ name: 'kvm', status: 3, found: 'no /dev/kvm', remedy: 'load the kvm module' }] }),
+      listProfiles: async () => ({ profiles: [{ name: 'default', allowedOverrides: ['cpus', 'memory'] }] }),
+      listImages: async () => ({ images: [{ name: 'busybox', command: ['sh'], sizeBytes: 1_048_576n }] }),
+    };
+  }
+}

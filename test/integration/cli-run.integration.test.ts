@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Status } from 'nice-grpc';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FakeDaemon, refused } from './cli-fake-daemon.ts';
+import { CliRun } from './cli-harness.ts';
+
+let daemon: FakeDaemon;
+beforeEach(async () => { daemon = await FakeDaemon.start(); });
+afterEach(async () => { await daemon.stop(); });
+
+const viv = (argv: readonly string[], options: Partial<ConstructorParameters<typeof CliRun>[1]> = {}): CliRun => new CliRun(argv, { host: daemon.address, ...options });
+
+test('run prints each stream on its own and ends with the process\'s code', async () => {
+  daemon.script = async (process) => {
+    process.write('stdout', 'out\n');
+    process.write('stderr', 'err\n');
+    return 7;
+  };
+  const run = viv(['run', '--rm', 'busybox', '--', 'sh', '-c', 'exit 7']);
+  expect(await run.exitCode).toBe(7);
+  expect(run.stdout.text).toBe('out\n');
+  expect(run.stderr.text).toBe('err\n');
+  expect(daemon.created.containers[0]?.spec?.args).toEqual(['sh', '-c', 'exit 7']);
+  expect(daemon.created.sandboxes[0]?.spec?.autoRemove).toBe(true);
+  expect(daemon.attachStarts[0]).toMatchObject({ replay: true, startContainer: true, stdin: false });
+  expect(daemon.sandboxes.size).toBe(0);
+});
+
+test('run without --rm leaves the sandbox', async () => {
+  const run = viv(['run', 'busybox', 'true']);
+  expect(await run.exitCode).toBe(0);
+  expect(daemon.sandboxes.size).toBe(1);
+  expect(daemon.created.sandboxes[0]?.spec?.autoRemove).toBe(false);
+});
+
+test('run --sandbox joins it and removes only the container', async () => {
+  const sandbox = daemon.addSandbox({ spec: { name: 'sb' } });
+  const run = viv(['run', '--rm', '--sandbox', 'sb', 'busybox', 'true']);
+  expect(await run.exitCode).toBe(0);
+  expect(daemon.created.sandboxes).toHaveLength(0);
+  expect(daemon.created.containers[0]).toMatchObject({ sandboxId: 'sb', spec: { autoRemove: true } });
+  expect([...daemon.sandboxes.keys()]).toEqual([sandbox.id]);
+  expect(daemon.containers.size).toBe(0);
+});
+
+test('run -d prints the id and leaves the container running', async () => {
+  const run = viv(['run', '-d', '--rm', 'busybox', 'sleep', '9']);
+  expect(await run.exitCode).toBe(0);
+  expect(run.stdout.text).toBe(`${[...daemon.containers.keys()][0] ?? ''}\n`);
+  expect(daemon.calls).toEqual(['createSandbox', 'createContainer', 'startContainer']);
+});
+
+test('run --timings prints the phases of every step to standard error', async () => {
+  const run = viv(['run', '--rm', '--timings', 'busybox', 'true']);
+  expect(await run.exitCode).toBe(0);
+  expect(run.stderr.text).toMatch(/create sandbox[^]*vmm_launch +1\.0 ms +12\.3 ms[^]*create container[^]*rootfs[^]*mode: qemu 7\.2, tcg/);
+  expect(run.stdout.text).toBe('');
+});
+
+test('stdin of 50 MB reaches a slow process whole, with at most 1 MiB under way', async () => {
+  const sum = createHash('sha256');
+  let most = 0;
+  daemon.script = async (process) => {
+    for (let count = 0; ; count += 1) {
+      const chunk = await process.read();
+      if (chunk === undefined) break;
+      sum.update(chunk);
+      if (count % 64 === 0) await sleep(2);
+    }
+    most = process.mostUnacked;
+    process.write('stdout', 'done');
+    return 0;
+  };
+  const run = viv(['run', '-i', '--rm', 'busybox', 'cat']);
+  const expected = createHash('sha256');
+  const block = Buffer.alloc(1 << 20, 'vivarium ');
+  for (let mebibyte = 0; mebibyte < 50; mebibyte += 1) {
+    expected.update(block);
+    if (!run.stdin.write(block)) await new Promise((resolve) => run.stdin.once('drain', resolve));
+  }
+  run.stdin.end();
+  expect(await run.exitCode).toBe(0);
+  expect(sum.digest('hex')).toBe(expected.digest('hex'));
+  expect(most).toBeLessThanOrEqual(1 << 20);
+  expect(run.stdout.text).toBe('done');
+});
+
+test('64 MiB of output arrive whole and are acknowledged', async () => {
+  const size = 64 << 20;
+  const data = Buffer.alloc(size, 'x');
+  daemon.script = async (process) => {
+    process.write('stdout', data);
+    return 0;
+  };
+  const run = viv(['run', '--rm', 'busybox', 'cat']);
+  expect(await run.exitCode).toBe(0);
+  expect(run.stdout.length).toBe(size);
+  // The last bytes may be acknowledged by the end of the stream alone.
+  expect(Number([...daemon.processes.values()][0]?.acks.at(-1)?.stdout)).toBeGreaterThan(size - (1 << 20));
+});
+
+test('a process that could not be started gives 127, and its sandbox goes with --rm', async () => {
+  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'exec: "nope": no such file or directory', { errno: 'ENOENT' }); };
+  const run = viv(['run', '--rm', 'busybox', 'nope']);
+  expect(await run.exitCode).toBe(127);
+  expect(run.stderr.text).toBe('viv: exec: "nope": no such file or directory\n');
+  expect(daemon.sandboxes.size).toBe(0);
+});
+
+test('a program that can not be executed gives 126', async () => {
+  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'permission denied', { errno: 'EACCES' }); };
+  expect(await viv(['run', '--rm', 'busybox', '/etc/passwd']).exitCode).toBe(126);
+});
+
+test('when the container can\'t be created, the sandbox made for it is removed and 125 returned', async () => {
+  daemon.beforeCreateContainer = () => { throw refused(Status.NOT_FOUND, 'IMAGE_NOT_FOUND', 'there is no image "nope"', { remedy: 'see viv image ls' }); };
+  const run = viv(['run', 'nope']);
+  expect(await run.exitCode).toBe(125);
+  expect(run.stderr.text).toBe('viv: there is no image "nope"\n  fix: see viv image ls\n');
+  expect(daemon.sandboxes.size).toBe(0);
+});
+
+test('Ctrl-C while the sandbox is created cancels the call and gives 130', async () => {
+  const cancelled = new Promise<void>((resolve) => {
+    daemon.beforeCreateSandbox = async ({ signal }) => {
+      run.signal('SIGINT');
+      await new Promise<void>((aborted) => { signal.addEventListener('abort', () => { aborted(); }); });
+      resolve();
+      signal.throwIfAborted();
+    };
+  });
+  const run = viv(['run', 'busybox']);
+  expect(await run.exitCode).toBe(130);
+  await cancelled;
+  expect(run.stderr.text).toBe('');
+});
+
+test('signals go to the process; three in a row leave it alone', async () => {
+  daemon.script = async (process) => {
+    process.write('stdout', 'up');
+    await process.until(() => process.signals.length === 1);
+    process.write('stdout', ` ${process.signals[0] ?? ''}`);
+    await new Promise(() => undefined);
+    return 0;
+  };
+  const run = viv(['run', '--rm', 'busybox', 'sleep', '9']);
+  await run.stdout.until((text) => text === 'up');
+  run.signal('SIGTERM');
+  await run.stdout.until((text) => text === 'up SIGTERM');
+  run.signal('SIGINT');
+  run.signal('SIGINT');
+  expect(await run.exitCode).toBe(130);
+  expect(run.stderr.text).toContain('the process goes on');
+  expect(daemon.sandboxes.size).toBe(1);
+});
+
+test('a broken standard output ends quietly and takes what --rm made away', async () => {
+  daemon.script = async (process) => {
+    process.write('stdout', 'y\n');
+    await new Promise(() => undefined);
+    return 0;
+  };
+  const run = viv(['run', '--rm', 'busybox', 'yes'], { prepare: ({ stdout }) => { stdout.broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }); } });
+  expect(await run.exitCode).toBe(141);
+  expect(run.stderr.text).toBe('');
+  expect(daemon.sandboxes.size).toBe(0);
+});
