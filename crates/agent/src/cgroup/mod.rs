@@ -1,0 +1,6 @@
+//! The cgroups of containers. Version 2 only: the guest is ours.
+
+pub mod group;
+pub mod oom;
+pub mod stats;
+pub mod update;

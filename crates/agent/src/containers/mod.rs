@@ -1,0 +1,10 @@
+//! Containers: what they are, and what can be done with them.
+
+pub mod container;
+pub mod create;
+pub mod exec;
+pub mod layout;
+pub mod pipes;
+pub mod remove;
+pub mod signal;
+pub mod start;
