@@ -1,0 +1,414 @@
+import type { SandboxRecord } from '../../src/core/model/record.ts';
+import type { DomainEvent } from '../../src/core/model/events.ts';
+import type { ContainerSetup, GuestAgent, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
+import type { ProcessEnd } from '../../src/core/ports/host.ts';
+import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
+import type { ContainerLog, LogEvent, LogPosition } from '../../src/core/ports/logs.ts';
+import type { EventJournal, StoredEvent } from '../../src/core/ports/stores.ts';
+import type { Metrics } from '../../src/core/ports/telemetry.ts';
+import { deferred, raceSignal } from '../../src/base/abort.ts';
+import { DomainError } from '../../src/core/model/errors.ts';
+import { parseInstanceId } from '../../src/core/model/ids.ts';
+import { Admission } from '../../src/daemon/services/admission.ts';
+import { Containers } from '../../src/daemon/services/container-operations.ts';
+import type { Deps } from '../../src/daemon/services/deps.ts';
+import { EventHub } from '../../src/daemon/services/event-hub.ts';
+import { ExecLauncher } from '../../src/daemon/services/exec-launcher.ts';
+import { Places } from '../../src/daemon/services/places.ts';
+import { Recovery } from '../../src/daemon/services/recovery.ts';
+import { Registry } from '../../src/daemon/services/registry.ts';
+import { SandboxManager } from '../../src/daemon/services/sandbox-manager.ts';
+import { ManualClock } from './manual-clock.ts';
+import { MemoryLogger } from './memory-logger.ts';
+import { profile } from './records.ts';
+
+const ENDED: ProcessEnd = { kind: 'signalled', code: 0, signal: 9, atMs: 0, stderrTail: '', cpuMs: 0, maxRssKib: 0 };
+const ENCODER = new TextEncoder();
+
+/** Everything outside the services, in memory: what exists on the "host" outlives the services, so a second set of them finds it again. */
+export class World {
+  readonly clock = new ManualClock();
+  readonly logger = new MemoryLogger();
+  readonly disk = new Map<string, SandboxRecord>();
+  readonly vms = new Map<string, FakeVm>();
+  readonly shares = new Set<string>();
+  readonly events: DomainEvent[] = [];
+  /** Names of operations that fail next, with their error. */
+  readonly failures = new Map<string, Error>();
+  /** Names of operations that wait until let go. */
+  readonly held = new Map<string, ReturnType<typeof deferred<undefined>>>();
+  bootId = 'boot-1';
+  generation = 0;
+  #ids = 0;
+
+  hold(name: string): () => void {
+    const gate = deferred<undefined>();
+    this.held.set(name, gate);
+    return () => {
+      this.held.delete(name);
+      gate.resolve(undefined);
+    };
+  }
+
+  async at(name: string, signal?: AbortSignal): Promise<void> {
+    const failure = this.failures.get(name);
+    if (failure !== undefined) throw failure;
+    const gate = this.held.get(name);
+    if (gate === undefined) return;
+    await new Promise<void>((resolve, reject) => {
+      void gate.promise.then(() => { resolve(); });
+      signal?.addEventListener('abort', () => { reject(signal.reason as Error); }, { once: true });
+    });
+  }
+
+  nextId(): string {
+    this.#ids += 1;
+    return `0190f4a8b7c27def8a12${this.#ids.toString(16).padStart(12, '0')}`;
+  }
+
+  /** A daemon's services over this host. Those made before are as good as killed. */
+  services(limits: Partial<ConstructorParameters<typeof Admission>[0]> = {}): TestServices {
+    this.generation += 1;
+    const registry = new Registry();
+    const deps = this.#deps(limits);
+    const execs = new ExecLauncher(deps, registry);
+    const containers: Containers = new Containers(deps, registry, execs, (id) => sandboxes.delete(id, { force: true }, { requestId: '' }));
+    const sandboxes: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), async () => undefined);
+    return { sandboxes, containers, registry, recovery: new Recovery(deps, registry, containers) };
+  }
+
+  #deps(limits: Partial<ConstructorParameters<typeof Admission>[0]>): Deps {
+    const instance = parseInstanceId('ab12');
+    if (instance === undefined) throw new Error('bad instance');
+    return {
+      clock: this.clock,
+      ids: { id: () => this.nextId(), random: (bytes) => new Uint8Array(bytes) },
+      log: this.logger,
+      metrics: SILENT,
+      store: {
+        save: async (id, record) => {
+          await this.at('save');
+          this.disk.set(id, record);
+        },
+        remove: async (id) => { this.disk.delete(id); },
+        loadAll: async () => ({ records: [...this.disk].map(([id, record]) => ({ id, record })), unreadable: [] }),
+        directory: (id) => `/lib/${id}`,
+      },
+      hub: new EventHub(new MemoryJournal(this.events), this.logger),
+      hypervisor: {
+        name: 'qemu',
+        probe: async () => { throw new Error('not asked in these tests'); },
+        launch: async (spec, options) => {
+          await this.at('launch', options.signal);
+          const vm = new FakeVm(spec);
+          this.vms.set(spec.runDir, vm);
+          return vm.session();
+        },
+        adopt: async (ref) => this.vms.get(ref.runDir)?.alive === true ? this.vms.get(ref.runDir)?.session() : undefined,
+      },
+      launcher: { start: async () => { throw new Error('not asked in these tests'); }, adopt: async () => undefined },
+      dialer: { dial: async () => { throw new Error('not asked in these tests'); } },
+      agents: {
+        connect: async (target, options) => {
+          await this.at('agent', options.signal);
+          const vm = this.vms.get(target.socketPath.replace(/\/agent\.sock$/, ''));
+          if (vm?.alive !== true) throw new DomainError('AGENT_UNREACHABLE', 'no VM');
+          return vm.agent(this);
+        },
+      },
+      shares: {
+        start: async (place, options) => {
+          await this.at('share', options?.signal);
+          this.shares.add(place.runDir);
+          return { socketPath: `${place.runDir}/fs.sock`, tag: 'kataShared', directory: `${place.runDir}/shared`, pid: 2, launcherPid: 1, ended: new Promise(() => undefined), stop: async () => undefined, release: () => undefined };
+        },
+        adopt: async (place) => this.shares.has(place.runDir) ? { socketPath: `${place.runDir}/fs.sock`, tag: 'kataShared', directory: `${place.runDir}/shared`, pid: 2, launcherPid: 1, ended: new Promise(() => undefined), stop: async () => undefined, release: () => undefined } : undefined,
+        remove: async (place) => {
+          await this.at('share-remove');
+          this.shares.delete(place.runDir);
+        },
+      },
+      rootfs: {
+        prepare: async (place) => {
+          await this.at('rootfs');
+          return { kind: 'virtiofs', hostPath: `${place.shareDir}/${place.containerId}/rootfs`, guestPath: `${place.containerId}/rootfs` };
+        },
+        remove: async () => undefined,
+      },
+      trash: { discard: async () => undefined, empty: () => undefined, settled: async () => undefined },
+      logs: { open: async (directory) => this.#log(directory) },
+      oci: {
+        resolve: async (source) => ({ source, lower: '/image', image: undefined, bundleSpec: undefined }),
+        container: async ({ spec }) => ({ spec: {}, command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
+        process: async ({ containerId, execId, exec }) => ({ containerId, execId, args: exec.command, env: [], cwd: '/', terminal: exec.tty, uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [] }),
+        storages: () => [],
+      },
+      directories: { make: async () => undefined, remove: async () => { await this.at('remove'); } },
+      profiles: { resolve: () => profile() },
+      guests: { resolve: async () => ({ kernel: '/vmlinux', initrd: '/initrd' }) },
+      admission: new Admission({ memoryBytes: 4 * 256 * 1024 * 1024, maxSandboxes: 100, bootConcurrency: 4, queueLength: 10, queueTimeoutMs: 1000, ...limits }, this.clock),
+      places: new Places('/lib', '/run', instance),
+      bootId: this.bootId,
+    };
+  }
+
+  readonly #logs = new Map<string, MemoryLog>();
+
+  #log(directory: string): ContainerLog {
+    const log = this.#logs.get(directory) ?? new MemoryLog(directory);
+    log.finished = false;
+    this.#logs.set(directory, log);
+    return log;
+  }
+}
+
+export interface TestServices {
+  readonly sandboxes: SandboxManager;
+  readonly containers: Containers;
+  readonly registry: Registry;
+  readonly recovery: Recovery;
+}
+
+interface FakeProcess {
+  readonly key: ProcessKey;
+  started: boolean;
+  output: string;
+  status: number | undefined;
+  acked: bigint;
+  stdin: string;
+  changed: ReturnType<typeof deferred<undefined>>;
+}
+
+/** A VM and what runs in it. */
+export class FakeVm {
+  readonly spec: VmSpec;
+  alive = true;
+  paused = false;
+  /** Ignored by the processes; SIGKILL never is. */
+  readonly ignored = new Set<number>();
+  readonly processes = new Map<string, FakeProcess>();
+  readonly #ended = deferred<ProcessEnd>();
+  #listener: (event: VmEvent) => void = () => undefined;
+
+  constructor(spec: VmSpec) {
+    this.spec = spec;
+  }
+
+  end(end: ProcessEnd = ENDED): void {
+    this.alive = false;
+    this.#ended.resolve(end);
+  }
+
+  tell(event: VmEvent): void {
+    this.#listener(event);
+  }
+
+  /** The process writes, or ends. */
+  act(containerId: string, change: { write?: string; exit?: number; execId?: string }): void {
+    const process = this.processes.get(`${containerId}/${change.execId ?? ''}`);
+    if (process === undefined) throw new Error(`no process in ${containerId}`);
+    process.output += change.write ?? '';
+    process.status ??= change.exit;
+    const { changed } = process;
+    process.changed = deferred<undefined>();
+    changed.resolve(undefined);
+  }
+
+  session(): VmSession {
+    const kill = async (): Promise<ProcessEnd> => {
+      if (this.alive) this.end();
+      return await this.#ended.promise;
+    };
+    return {
+      ref: { driver: 'qemu', runDir: this.spec.runDir, process: { pid: 42, startTime: '1', bootId: 'boot-1' }, argv: [] },
+      mode: { hypervisor: 'qemu', hypervisorVersion: '7.2.22', accelerator: 'tcg', acceleratorReason: '', machine: 'q35', transport: 'virtio-serial' },
+      agentSocket: `${this.spec.runDir}/agent.sock`,
+      consoleSocket: '',
+      consoleFiles: [],
+      ended: this.#ended.promise,
+      onEvent: (listener) => { this.#listener = listener; },
+      status: async () => (this.paused ? 'paused' : 'running'),
+      pause: async () => { this.paused = true; },
+      resume: async () => { this.paused = false; },
+      powerDown: async () => undefined,
+      kill,
+      consoleTail: async () => 'last words\n',
+      release: () => undefined,
+    };
+  }
+
+  agent(world: World): GuestAgent {
+    const { generation } = world;
+    const find = (key: ProcessKey): FakeProcess => {
+      const process = this.processes.get(`${key.containerId}/${key.execId ?? ''}`);
+      if (process === undefined) throw new DomainError('AGENT_REFUSED', 'no such process');
+      return process;
+    };
+    const add = (key: ProcessKey, started: boolean): void => {
+      this.processes.set(`${key.containerId}/${key.execId ?? ''}`, { key, started, output: '', status: undefined, acked: 0n, stdin: '', changed: deferred<undefined>() });
+    };
+    return {
+      kind: 'viv-agent',
+      onEvent: () => undefined,
+      check: async () => undefined,
+      info: async () => ({ agentVersion: '1', kernelRelease: '6.1', bootId: 'guest-boot', memoryBytes: 1, cpus: 1 }),
+      createSandbox: async () => world.at('guest'),
+      destroySandbox: async () => undefined,
+      createContainer: async (setup: ContainerSetup) => {
+        await world.at('agent-create');
+        add({ containerId: setup.containerId, execId: undefined }, false);
+      },
+      startContainer: async (id) => {
+        await world.at('agent-start');
+        find({ containerId: id, execId: undefined }).started = true;
+      },
+      removeContainer: async (id) => { this.processes.delete(`${id}/`); },
+      exec: async (setup: ProcessSetup) => {
+        await world.at('agent-exec');
+        add({ containerId: setup.containerId, execId: setup.execId }, true);
+      },
+      signal: async (key, signal) => {
+        find(key);
+        if (!this.ignored.has(signal)) this.act(key.containerId, { exit: 128 + signal, ...(key.execId === undefined ? {} : { execId: key.execId }) });
+      },
+      pauseContainer: async () => undefined,
+      resumeContainer: async () => undefined,
+      usage: async () => { throw new Error('not asked in these tests'); },
+      resizeTty: async () => undefined,
+      metrics: async () => '',
+      setTime: async () => undefined,
+      reseed: async () => undefined,
+      processes: async () => [...this.processes.values()].map((process) => told(process)),
+      rest: () => undefined,
+      output: (key, from, options) => outputOf(find(key), from.stdout, options?.signal, () => world.generation === generation),
+      ack: (key, offsets) => { find(key).acked = offsets.stdout; },
+      writeStdin: async (key, offset, data) => {
+        find(key).stdin += new TextDecoder().decode(data);
+        return offset + BigInt(data.length);
+      },
+      close: () => undefined,
+    };
+  }
+}
+
+function told(process: FakeProcess): GuestProcess {
+  return {
+    key: process.key,
+    pid: process.started ? 7 : 0,
+    exit: process.status === undefined ? undefined : { status: process.status, atMs: 0, oomKilled: false },
+    terminal: false,
+    paused: false,
+    stdout: { written: BigInt(process.output.length), acked: process.acked },
+    stderr: { written: 0n, acked: 0n },
+    stdinAccepted: BigInt(process.stdin.length),
+  };
+}
+
+/** What a daemon that was killed would have got, nobody gets. */
+async function* outputOf(process: FakeProcess, from: bigint, signal: AbortSignal | undefined, alive: () => boolean): AsyncIterable<OutputEvent> {
+  let at = Number(from);
+  for (;;) {
+    const changed = process.changed.promise;
+    if (!alive()) await new Promise(() => undefined);
+    if (process.output.length > at) {
+      const data = ENCODER.encode(process.output.slice(at));
+      yield { kind: 'stdout', offset: BigInt(at), data };
+      at += data.length;
+      continue;
+    }
+    if (process.status !== undefined) {
+      yield { kind: 'exit', exit: { status: process.status, atMs: 5, oomKilled: false } };
+      return;
+    }
+    await raceSignal(changed, signal);
+  }
+}
+
+/** Keeps only stdout, which is all that these tests write. */
+class MemoryLog implements ContainerLog {
+  readonly path: string;
+  text = '';
+  finished = false;
+  #changed = deferred<undefined>();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get end(): LogPosition {
+    return { stdout: BigInt(this.text.length), stderr: 0n };
+  }
+
+  async append(_stream: 'stdout' | 'stderr', offset: bigint, data: Uint8Array): Promise<void> {
+    if (offset !== this.end.stdout) throw new Error(`append at ${offset}, end is ${this.end.stdout}`);
+    this.text += new TextDecoder().decode(data);
+    this.#wake();
+  }
+
+  async skip(): Promise<void> {
+    throw new Error('nothing is lost in these tests');
+  }
+
+  async *read(options: { from?: LogPosition | undefined; follow: boolean }): AsyncIterable<LogEvent> {
+    let at = Number(options.from?.stdout ?? 0n);
+    for (;;) {
+      const changed = this.#changed.promise;
+      if (this.text.length > at) {
+        const data = ENCODER.encode(this.text.slice(at));
+        yield { kind: 'data', stream: 'stdout', offset: BigInt(at), data, atMs: 0 };
+        at += data.length;
+        continue;
+      }
+      if (this.finished || !options.follow) return;
+      await changed;
+    }
+  }
+
+  async finish(): Promise<void> {
+    this.finished = true;
+    this.#wake();
+  }
+
+  async close(): Promise<void> {
+    this.#wake();
+  }
+
+  #wake(): void {
+    const changed = this.#changed;
+    this.#changed = deferred<undefined>();
+    changed.resolve(undefined);
+  }
+}
+
+class MemoryJournal implements EventJournal {
+  readonly #events: DomainEvent[];
+
+  constructor(events: DomainEvent[]) {
+    this.#events = events;
+  }
+
+  get last(): bigint {
+    return BigInt(this.#events.length);
+  }
+
+  async append(event: DomainEvent): Promise<StoredEvent> {
+    this.#events.push(event);
+    return { sequence: this.last, event };
+  }
+
+  async after(sequence: bigint): Promise<{ readonly events: readonly StoredEvent[]; readonly oldest: bigint }> {
+    return { events: this.#events.slice(Number(sequence)).map((event, index) => ({ sequence: sequence + BigInt(index) + 1n, event })), oldest: 1n };
+  }
+}
+
+const SILENT: Metrics = {
+  rpc: () => undefined,
+  agentRpc: () => undefined,
+  phase: () => undefined,
+  sandboxState: () => undefined,
+  ended: () => undefined,
+  dropped: () => undefined,
+  ledgerSize: () => undefined,
+  checkpointFailures: () => undefined,
+};
+
