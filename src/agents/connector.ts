@@ -6,6 +6,7 @@ import type { Metrics } from '../core/ports/telemetry.ts';
 import type { Wait } from './channel/dial-in-time.ts';
 import { dialInTime } from './channel/dial-in-time.ts';
 import { connectHybridVsock } from './channel/hybrid-vsock.ts';
+import { KataAgent } from './kata/kata-agent.ts';
 import { establishLink } from './link/establish.ts';
 import type { TokenStore } from './link/token-store.ts';
 import { NoAgent } from './none/no-agent.ts';
@@ -40,9 +41,9 @@ export class GuestAgentConnector implements AgentConnector {
     const stream = await this.#open(target, left());
     const client = new TtrpcClient(stream, this.#deps);
     try {
-      const agent = new VivAgent(client, this.#deps);
+      const agent = target.kind === 'kata' ? new KataAgent(client, this.#deps) : new VivAgent(client, this.#deps);
       await this.#firstCheck(agent, left());
-      agent.watch();
+      void agent.watch();
       return agent;
     } catch (error) {
       client.close();

@@ -3,6 +3,7 @@ import type {
   AgentEvent, ContainerSetup, ContainerUsage, GuestAgent, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup,
 } from '../core/ports/agent.ts';
 import type { WaitOptions } from '../core/ports/host.ts';
+import type { Spec } from '../gen/agent/oci.ts';
 import { HealthCheckResponse_ServingStatus } from '../gen/agent/health.ts';
 import { toSpecMessage } from './convert/oci-spec.ts';
 import { toProcessMessage } from './convert/oci-process.ts';
@@ -30,7 +31,7 @@ export abstract class TtrpcAgent implements GuestAgent {
 
   abstract info(options?: WaitOptions): Promise<GuestInfo>;
   abstract processes(options?: WaitOptions): Promise<readonly GuestProcess[]>;
-  abstract output(key: ProcessKey, from: { stdout: bigint; stderr: bigint }, options?: WaitOptions): AsyncIterable<OutputEvent>;
+  abstract output(key: ProcessKey, from: { stdout: bigint; stderr: bigint }, options?: WaitOptions & { readonly terminal?: boolean | undefined }): AsyncIterable<OutputEvent>;
   abstract ack(key: ProcessKey, offsets: { stdout: bigint; stderr: bigint }): void;
   abstract writeStdin(key: ProcessKey, offset: bigint, data: Uint8Array, eof: boolean, options?: WaitOptions): Promise<bigint>;
 
@@ -70,13 +71,17 @@ export abstract class TtrpcAgent implements GuestAgent {
   }
 
   async createContainer(setup: ContainerSetup, options?: WaitOptions): Promise<void> {
+    await this.sendCreateContainer(setup, toSpecMessage(setup.spec), options);
+  }
+
+  protected async sendCreateContainer(setup: ContainerSetup, spec: Spec, options?: WaitOptions): Promise<void> {
     await this.client.call(KATA.createContainer, {
       containerId: setup.containerId,
       execId: setup.containerId,
       stringUser: undefined,
       devices: [],
       storages: setup.storages.map(toStorageMessage),
-      OCI: toSpecMessage(setup.spec),
+      OCI: spec,
       sandboxPidns: setup.sharedPidNamespace,
       sharedMounts: [],
       stdinPort: 0,

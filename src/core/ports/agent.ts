@@ -56,7 +56,7 @@ export interface GuestExit {
 
 export type OutputEvent =
   | { readonly kind: 'stdout' | 'stderr'; readonly offset: bigint; readonly data: Uint8Array }
-  /** Bytes from..to are gone for good (an official agent that was reading while its channel broke). */
+  /** Bytes from..to are gone for good. `to` equals `from` when nobody counted them (an official agent that was reading while its channel broke). */
   | { readonly kind: 'lost'; readonly stream: 'stdout' | 'stderr'; readonly from: bigint; readonly to: bigint }
   /** Last. */
   | { readonly kind: 'exit'; readonly exit: GuestExit };
@@ -129,9 +129,10 @@ export interface GuestAgent {
   processes(options?: WaitOptions): Promise<readonly GuestProcess[]>;
   /**
    * The output of a process from the given offsets, then its exit, then ends. Bytes stay in the guest until `ack`; at most 1 MiB a stream
-   * beyond the acknowledged offset are sent, so a reader that does not ack slows the process down.
+   * beyond the acknowledged offset are sent, so a reader that does not ack slows the process down. One reader a process: a second one ends the first.
+   * `terminal` has to be told of a process with a terminal that an earlier connection started under an official agent, which has no way to ask.
    */
-  output(key: ProcessKey, from: { stdout: bigint; stderr: bigint }, options?: WaitOptions): AsyncIterable<OutputEvent>;
+  output(key: ProcessKey, from: { stdout: bigint; stderr: bigint }, options?: WaitOptions & { readonly terminal?: boolean | undefined }): AsyncIterable<OutputEvent>;
   ack(key: ProcessKey, offsets: { stdout: bigint; stderr: bigint }): void;
   /** Resolves with the accepted offset once the bytes went into the process's pipe. Repeated bytes are dropped by offset. */
   writeStdin(key: ProcessKey, offset: bigint, data: Uint8Array, eof: boolean, options?: WaitOptions): Promise<bigint>;
