@@ -3,7 +3,7 @@ import type { ProcessUsage, SandboxStats } from './facade.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 
 /** Reads what one process of the host uses; undefined when it is gone. */
-export type ProcessMeter = (pid: number) => Promise<{ readonly cpuMs: number; readonly rssBytes: number; readonly pssBytes: number } | undefined>;
+export type ProcessMeter = (pid: number) => Promise<{ readonly cpuSeconds: number; readonly rssBytes: number; readonly pssBytes: number } | undefined>;
 
 const GUEST_ASK_MS = 2000;
 
@@ -17,7 +17,7 @@ export async function hostProcesses(unit: SandboxUnit, meter: ProcessMeter): Pro
   if (unit.session !== undefined) pids.push(['vmm', unit.session.ref.process.pid]);
   if (unit.share !== undefined) pids.push(['virtiofsd', unit.share.pid], ['virtiofsd-launcher', unit.share.launcherPid]);
   const usages = await Promise.all(pids.map(async ([role, pid]) => ({ role, pid, usage: await meter(pid) })));
-  return usages.flatMap(({ role, pid, usage }) => (usage === undefined ? [] : [{ role, pid, ...usage }]));
+  return usages.flatMap(({ role, pid, usage }) => (usage === undefined ? [] : [{ role, pid, cpuMs: usage.cpuSeconds * 1000, rssBytes: usage.rssBytes, pssBytes: usage.pssBytes }]));
 }
 
 async function guestUsage(unit: SandboxUnit, options: WaitOptions): Promise<SandboxStats['guest']> {

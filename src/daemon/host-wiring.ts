@@ -1,0 +1,56 @@
+import type { ImageStore } from '../core/ports/storage.ts';
+import type { ProcessRunner } from '../core/ports/host.ts';
+import { NodeHostProbe } from './node-host-probe.ts';
+import { startLineProcess } from './node-line-process.ts';
+import type { ProfileSet } from './profile-set.ts';
+import { doctorChecks } from './services/doctor-checks.ts';
+import { Doctor } from './services/doctor.ts';
+import type { Deps } from './services/deps.ts';
+import type { GuestOperations, HostOperations } from './services/facade.ts';
+import { GuestBuilds } from './services/guest-operations.ts';
+import { HostInformation } from './services/host-operations.ts';
+import { BUILD } from './version.ts';
+import type { WiringParts } from './wiring.ts';
+
+export interface HostWiringParts extends WiringParts {
+  readonly deps: Deps;
+  readonly profiles: ProfileSet;
+  readonly images: ImageStore;
+  readonly runner: ProcessRunner;
+}
+
+/** What the daemon tells of its host, and the guest builder. */
+export function wireHost(parts: HostWiringParts): { readonly hostOperations: HostOperations; readonly guestOperations: GuestOperations } {
+  const { config, install, deps, profiles, images } = parts;
+  const guests = new GuestBuilds({ start: startLineProcess, runner: parts.runner, node: process.execPath, builder: config.guestBuilder, guestDir: config.guestDir, cwd: install.root });
+  const probe = new NodeHostProbe();
+  const profile = profiles.resolve('default', {});
+  const doctor = new Doctor(
+    doctorChecks({
+      probe,
+      clock: deps.clock,
+      profile,
+      brokenProfiles: profiles.broken,
+      launcher: config.launcher,
+      rootDirectory: config.root,
+      runDirectory: config.run,
+      guests: () => guests.list(),
+      images: () => images.list(),
+      hypervisor: (path, options) => deps.hypervisor.probe(path, options),
+    }),
+    deps.clock,
+  );
+  const hostOperations = new HostInformation({
+    version: { ...BUILD, nodeVersion: process.version, instanceId: parts.instance, startedAtMs: parts.startedAtMs, pid: process.pid },
+    doctor,
+    probe,
+    profiles: () => profiles.views(),
+    images: () => images.list(),
+    vmmPaths: () => [profile.hypervisorPath],
+    hypervisor: (path, options) => deps.hypervisor.probe(path, options),
+    admissibleBytes: () => deps.admission.freeBytes,
+    agents: ['viv-agent', 'kata', 'none'],
+    rootfsKinds: ['virtiofs', 'none'],
+  });
+  return { hostOperations, guestOperations: guests };
+}

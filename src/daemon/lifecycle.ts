@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { DomainError, toDomainError } from '../core/model/errors.ts';
+import type { Logger } from '../core/ports/telemetry.ts';
+import { lockDirectory } from '../host/directory-lock.ts';
+import { SystemFiles } from '../host/files.ts';
+import { SystemIdSource } from '../host/id-source.ts';
+import { readInstanceId } from '../host/instance-id.ts';
+import type { PromMetrics } from '../host/prom-metrics.ts';
+import { UndoStack } from '../base/async-stack.ts';
+import { MetricsHttp } from './api/metrics-http.ts';
+import { ApiServer } from './api/server.ts';
+import type { DaemonConfig } from './config.ts';
+import type { InstallPaths } from './install-paths.ts';
+import { wire, type Wired } from './wiring.ts';
+
+const CLOSE_MS = 2000;
+
+export interface DaemonParts {
+  readonly config: DaemonConfig;
+  readonly install: InstallPaths;
+  readonly logger: Logger;
+  readonly metrics: PromMetrics;
+}
+
+/** A daemon that serves. */
+export interface RunningDaemon {
+  readonly address: string;
+  /** Everything found at start is adopted or settled. */
+  readonly settled: Promise<void>;
+  /** Stops serving and lets go of every VM; they go on. */
+  stop(): Promise<void>;
+}
+
+/** Starts in order: lock, records, API, recovery. What was started is stopped in reverse, also when a later part fails. */
+export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
+  const { config, logger, metrics, install } = parts;
+  const stack = new UndoStack();
+  try {
+    stack.use(await lockDirectory(config.root));
+    stack.use(await lockDirectory(config.run));
+    const startedAtMs = Date.now();
+    const instance = await readInstanceId(config.root, new SystemFiles(), new SystemIdSource());
+    const wired = await wire({ config, install, instance, logger, metrics, startedAtMs });
+    stack.defer(() => release(wired));
+    const { settled } = await wired.recovery.begin();
+    wired.deps.trash.empty(wired.deps.places.trashDir);
+    const server = new ApiServer({ services: wired.services, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
+    const address = await server.listen(config.listen);
+    stack.defer(() => server.stop({ streamsMs: config.drainStreams, callsMs: config.drainCalls, closeMs: CLOSE_MS }));
+    await serveMetrics(parts, stack);
+    stack.defer(() => {
+      wired.manager.drain();
+      wired.deps.hub.close();
+    });
+    server.setServing(true);
+    await wired.deps.hub.publish({ type: 'DAEMON_STARTED', atMs: startedAtMs, sandboxId: '', containerId: '', name: '', message: '', attributes: { pid: String(process.pid), instance } });
+    logger.info({ address, instance, root: config.root, run: config.run }, 'serving');
+    settled.catch((error: unknown) => { logger.error({ error }, 'recovery failed'); });
+    return { address, settled, stop: async () => stack[Symbol.asyncDispose]() };
+  } catch (error) {
+    await stack[Symbol.asyncDispose]().catch((problem: unknown) => { logger.error({ error: problem }, 'not stopped whole'); });
+    throw toDomainError(error);
+  }
+}
+
+async function serveMetrics({ config, logger, metrics }: DaemonParts, stack: UndoStack): Promise<void> {
+  if (config.metrics === 'none') return;
+  const http = new MetricsHttp({ registry: metrics.registry, sandboxRegistry: undefined, healthy: () => true, logger, allowRemote: config.metricsRemote });
+  const port = await http.listen(config.metrics.host, config.metrics.port);
+  stack.defer(() => http.stop());
+  logger.info({ host: config.metrics.host, port }, 'metrics');
+}
+
+async function release(wired: Wired): Promise<void> {
+  for (const exec of wired.registry.execs) exec.release();
+  await Promise.all(wired.registry.sandboxes.map((unit) => unit.release()));
+}
+
+/** 3: another daemon holds a directory; 1: anything else. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof DomainError && error.details.facts?.['holder'] !== undefined ? 3 : 1;
+}

@@ -1,0 +1,150 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { GuestAgentConnector } from '../agents/connector.ts';
+import { TokenStore } from '../agents/link/token-store.ts';
+import type { InstanceId } from '../core/model/ids.ts';
+import type { ImageStore } from '../core/ports/storage.ts';
+import type { Logger } from '../core/ports/telemetry.ts';
+import { SystemFiles } from '../host/files.ts';
+import { readHostMemory } from '../host/host-memory.ts';
+import { SystemIdSource } from '../host/id-source.ts';
+import { LauncherClient } from '../host/launcher-client.ts';
+import { readProcessUsage } from '../host/proc-usage.ts';
+import { ProcessTable } from '../host/process-identity.ts';
+import { SystemProcessRunner } from '../host/process-runner.ts';
+import type { PromMetrics } from '../host/prom-metrics.ts';
+import { SystemClock } from '../host/system-clock.ts';
+import { UnixDialer } from '../host/unix-dialer.ts';
+import { QemuDriver } from '../hypervisors/qemu/driver.ts';
+import { QemuProbe } from '../hypervisors/qemu/probe.ts';
+import { DirectoryImageStore } from '../storage/image-store.ts';
+import { nodeLogFiles } from '../storage/log/log-files.ts';
+import { RotatedLogStore } from '../storage/log/log-store.ts';
+import { Mounter } from '../storage/mounter.ts';
+import { OciTranslation } from '../storage/oci-translator.ts';
+import { OverlayRootfs } from '../storage/overlay-rootfs.ts';
+import { readUserFiles } from '../storage/rootfs-users.ts';
+import { SourceResolver } from '../storage/source-resolver.ts';
+import { StateDirectories } from '../storage/state-directories.ts';
+import { nodeStorageFiles } from '../storage/storage-files.ts';
+import { BackgroundTrash } from '../storage/trash.ts';
+import { VirtiofsdDriver } from '../storage/virtiofsd.ts';
+import { DirectoryCheckpointStore } from '../store/checkpoint-store.ts';
+import { SegmentedEventJournal } from '../store/event-journal.ts';
+import { nodeStoreFiles } from '../store/store-files.ts';
+import type { DaemonConfig } from './config.ts';
+import { BuiltGuests } from './guest-source.ts';
+import { wireHost } from './host-wiring.ts';
+import type { InstallPaths } from './install-paths.ts';
+import { ProfileSet } from './profile-set.ts';
+import { Admission } from './services/admission.ts';
+import { Containers } from './services/container-operations.ts';
+import type { Deps } from './services/deps.ts';
+import { EventHub } from './services/event-hub.ts';
+import { ExecLauncher } from './services/exec-launcher.ts';
+import type { Services } from './services/facade.ts';
+import { autoMemoryBudget } from './services/memory-budget.ts';
+import { Places } from './services/places.ts';
+import { Recovery } from './services/recovery.ts';
+import { Registry } from './services/registry.ts';
+import { SandboxManager } from './services/sandbox-manager.ts';
+
+export interface WiringParts {
+  readonly config: DaemonConfig;
+  readonly install: InstallPaths;
+  readonly instance: InstanceId;
+  readonly logger: Logger;
+  readonly metrics: PromMetrics;
+  readonly startedAtMs: number;
+}
+
+export interface Wired {
+  readonly services: Services;
+  readonly manager: SandboxManager;
+  readonly recovery: Recovery;
+  readonly registry: Registry;
+  readonly deps: Deps;
+}
+
+/** The composition root: the one place that knows everybody. */
+export async function wire(parts: WiringParts): Promise<Wired> {
+  const { config } = parts;
+  const host = wireBasics(parts);
+  const storage = wireStorage(parts, host);
+  const profiles = ProfileSet.load(config.profileDir, { exists: existsSync, list: listDirectory, read: (path) => readFileSync(path, 'utf8') });
+  const memory = await readHostMemory();
+  const budget = config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory;
+  const deps: Deps = {
+    ...host,
+    ...storage,
+    log: parts.logger,
+    metrics: parts.metrics,
+    store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
+    hub: new EventHub(await SegmentedEventJournal.open(`${config.root}/events`, nodeStoreFiles(), { events: config.eventsKept }), parts.logger),
+    agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(fs), metrics: parts.metrics }),
+    profiles,
+    guests: new BuiltGuests(config.guestDir, { exists: async (path) => existsSync(path), list: async (path) => listDirectory(path) }),
+    admission: new Admission(
+      {
+        memoryBytes: budget,
+        maxSandboxes: config.admissionMaxSandboxes,
+        bootConcurrency: config.admissionBootConcurrency === 'auto' ? Math.max(2, availableParallelism()) : config.admissionBootConcurrency,
+        queueLength: config.admissionQueueLength,
+        queueTimeoutMs: config.admissionQueueTimeout,
+      },
+      host.clock,
+    ),
+    places: new Places(config.root, config.run, parts.instance),
+    bootId: await host.processes.bootId(),
+  };
+  const registry = new Registry();
+  const execs = new ExecLauncher(deps, registry);
+  const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
+  const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
+  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, profiles, images: storage.images, runner: host.runner });
+  return {
+    services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations },
+    manager,
+    recovery: new Recovery(deps, registry, containers),
+    registry,
+    deps,
+  };
+}
+
+type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner };
+
+/** What touches the machine, and the VMM's driver on top of it. */
+function wireBasics({ config, logger, metrics }: WiringParts): Basics {
+  const clock = new SystemClock();
+  const dialer = new UnixDialer(clock);
+  const files = new SystemFiles();
+  const runner = new SystemProcessRunner();
+  const processes = new ProcessTable();
+  const launcher = new LauncherClient({ launcherPath: config.launcher, runner, dialer, files, clock, processes, logger });
+  const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
+  const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
+  return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner };
+}
+
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'directories'> & { readonly images: ImageStore };
+
+function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, launcher }: Basics): Storage {
+  const files = nodeStorageFiles();
+  const mounter = new Mounter({ runner, clock, readMountInfo: () => fs.readFile('/proc/self/mountinfo', 'utf8') });
+  const trash = new BackgroundTrash({ files, runner, ids, logger });
+  const images = new DirectoryImageStore(config.imageDirs, files);
+  return {
+    images,
+    trash,
+    directories: new StateDirectories(mounter),
+    shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),
+    rootfs: new OverlayRootfs({ mounter, files, trash }),
+    oci: new OciTranslation({ sources: new SourceResolver(images, files), readUserFiles }),
+    logs: new RotatedLogStore(nodeLogFiles(), clock, { segmentBytes: config.logMaxSize, segments: config.logFiles }),
+  };
+}
+
+function listDirectory(path: string): readonly string[] {
+  return existsSync(path) ? readdirSync(path) : [];
+}
