@@ -15,7 +15,7 @@ import type { Progress } from './progress.ts';
 import { readFromPackage } from './unpack-package.ts';
 
 /** Goes up when the same package would give another image. */
-const RECIPE_VERSION = 2;
+const RECIPE_VERSION = 3;
 const IMAGE_FILE = 'image.json';
 const NAME = 'busybox';
 
@@ -84,7 +84,7 @@ export class BusyboxImageBuilder {
     const source = { package: record.package, version: record.version, sha256: record.sha256 };
     await generations.publish(NAME, key, async (temporary) => {
       await materialise(join(temporary, 'rootfs'), entries);
-      await writeFileDurably(join(temporary, IMAGE_FILE), `${JSON.stringify({ format: 1, name: NAME, digest, key, ...CONFIG, source }, null, 2)}\n`);
+      await writeFileDurably(join(temporary, IMAGE_FILE), `${JSON.stringify({ format: 1, name: NAME, digest, key, ...CONFIG, sizeBytes: sizeOf(entries), source }, null, 2)}\n`);
     });
     return { digest, directory, changed: true };
   }
@@ -114,6 +114,11 @@ export function imageTree(busybox: Uint8Array, applets: readonly string[]): Cpio
   }
   tree.add({ kind: 'file', path: 'bin/busybox', mode: 0o755, data: busybox });
   return tree.entries();
+}
+
+/** Bytes of content, whatever the file system makes of them. */
+function sizeOf(entries: readonly CpioEntry[]): number {
+  return entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.data.byteLength : 0), 0);
 }
 
 async function materialise(root: string, entries: readonly CpioEntry[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { agentVersion } from './agent-version.ts';
 import { BuildError } from './build-error.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { CpioEntry } from './cpio-newc.ts';
@@ -61,7 +62,7 @@ export async function gatherInputs(options: BuildOptions, tools: GatherTools): P
       kind: options.init === undefined ? 'agent' : 'custom',
       loader: loader === undefined ? null : identity(loader),
       sha256: sha256(init),
-      version: options.init === undefined ? agentVersion(init) : null,
+      version: options.init === undefined ? await agentVersion(options.agent, init, tools.runner, tools.signal) : null,
     },
     packages: packages.map(identity),
     files: files.map((entry) => ({ path: entry.path, mode: 'mode' in entry ? entry.mode.toString(8) : 'link', sha256: contentDigest(entry) })),
@@ -69,16 +70,6 @@ export async function gatherInputs(options: BuildOptions, tools: GatherTools): P
     strip: await stripVersion(tools.runner, tools.signal),
   };
   return { inputs, digest: digestOf(inputs), kernel, init, loader, packages, files, bootModules, lateModules };
-}
-
-/** The agent carries `viv-agent/MAJOR.MINOR.PATCH` in its bytes; running a foreign process 1 on the host to ask it would be unwise. */
-export function agentVersion(binary: Buffer): string | null {
-  const marker = 'viv-agent/';
-  for (let at = binary.indexOf(marker); at >= 0; at = binary.indexOf(marker, at + 1)) {
-    const version = /^viv-agent\/(\d{1,5}\.\d{1,5}\.\d{1,5})/.exec(binary.toString('latin1', at, at + 40))?.[1];
-    if (version !== undefined) return version;
-  }
-  return null;
 }
 
 async function readInit(options: BuildOptions): Promise<Buffer> {

@@ -35,7 +35,7 @@ export class GuestFixture {
     await fixture.#kernelPackage();
     await fixture.#busyboxPackage();
     await fixture.#aptTools();
-    await writeFile(join(fixture.root, 'agent'), 'the agent, viv-agent/1.2.3');
+    await writeFile(join(fixture.root, 'agent'), '#!/bin/sh\necho viv-agent 1.2.3 # usage: viv-agent --version\n', { mode: 0o755 });
     return fixture;
   }
 
