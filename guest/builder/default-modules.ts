@@ -7,5 +7,5 @@ export const BOOT_MODULES: readonly string[] = ['virtio_pci', 'virtio_console', 
 /** What a container's VM needs besides, loaded once the agent answers. Built-in ones (ext4, say) need no mention. */
 export const LATE_MODULES: readonly string[] = [
   'virtiofs', 'overlay', 'virtio_rng', 'virtio_net', 'virtio_blk', 'virtio_balloon', 'virtio_mem',
-  'vmw_vsock_virtio_transport', 'erofs',
+  'vmw_vsock_virtio_transport',
 ];
