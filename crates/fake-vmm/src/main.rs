@@ -1,1 +1,50 @@
-fn main() {}
+//! A process that looks like QEMU with a guest in it: same command line, same sockets, simulated inside. See README.md.
+
+use fake_vmm::args::{self, Config};
+use fake_vmm::faults::Faults;
+use fake_vmm::machine::Machine;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let argv: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let config = args::parse(&argv);
+    let mut faults = Faults::default();
+    if let Err(problem) = faults.add(&config.fault).and_then(|()| faults.add_from_append(&config.append)) {
+        eprintln!("fake-vmm: {problem}");
+        return ExitCode::from(2);
+    }
+    if config.version_only {
+        println!("QEMU emulator version {} (fake-vmm)", if faults.has("old-version") { "4.2.0" } else { "7.2.22" });
+        return ExitCode::SUCCESS;
+    }
+    if let Some(option) = &config.help {
+        return help(option);
+    }
+    if let Some(code) = faults.number("exit-at-start", 1) {
+        eprintln!("fake-vmm: exit-at-start: could not set up the machine");
+        return ExitCode::from(code as u8);
+    }
+    run(config, faults)
+}
+
+fn run(config: Config, faults: Faults) -> ExitCode {
+    match Machine::new(config, faults).and_then(Machine::run) {
+        Ok(code) => ExitCode::from(code as u8),
+        Err(problem) => {
+            eprintln!("fake-vmm: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `-accel help` and its like.
+fn help(option: &str) -> ExitCode {
+    let text = match option {
+        "accel" => "Accelerators supported in QEMU binary:\ntcg\nkvm",
+        "machine" | "M" => "Supported machines are:\nmicrovm              microvm (i386)\nq35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-7.2)",
+        "cpu" => "Available CPUs:\nx86 host\nx86 max",
+        _ => "",
+    };
+    println!("{text}");
+    ExitCode::SUCCESS
+}
