@@ -34,7 +34,7 @@ const common = {
 };
 
 const targets = [
-  { entry: 'src/cli/main.ts', clean: 'dist/cli', options: { entryPoints: { main: 'src/cli/main.ts' }, outdir: 'dist/cli', splitting: true, chunkNames: '[name]-[hash]' } },
+  { entry: 'src/cli/main.ts', clean: 'dist/cli', options: { entryPoints: { main: 'src/cli/main.ts' }, outdir: 'dist/cli', splitting: true, chunkNames: '[name]-[hash]', external: ['@grpc/proto-loader'] } },
   { entry: 'src/daemon/main.ts', options: { entryPoints: ['src/daemon/main.ts'], outfile: 'dist/vivd.js' } },
   { entry: 'guest/builder/main.ts', options: { entryPoints: ['guest/builder/main.ts'], outfile: 'dist/guest-build.js' } },
 ];

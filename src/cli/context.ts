@@ -1,5 +1,5 @@
 import type { DaemonAddress } from './client/address.ts';
-import type { Clients } from './client/clients.ts';
+import type { Clients, ServiceName } from './client/clients.ts';
 import type { CliHost } from './host.ts';
 import type { Interrupts } from './interrupts.ts';
 
@@ -17,8 +17,8 @@ export interface CommandContext {
   readonly version: string;
   /** The program that `daemon start` starts. */
   readonly daemonProgram: string;
-  /** One connection for the whole command; the gRPC library is loaded at the first call. */
-  connect(): Promise<Clients>;
+  /** Clients of the services named, on one connection for the whole command; the gRPC library is loaded at the first call. */
+  connect<Name extends ServiceName>(...services: Name[]): Promise<Clients<Name>>;
 }
 
 /** One verb: flags as commander reads them, operands as they were given. Resolves to the exit code. */

@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { CliError } from './cli-error.ts';
 import { parseAddress, defaultAddress } from './client/address.ts';
 import { parseDurationMs } from './args/duration.ts';
+import type { Connection } from './client/clients.ts';
 import type { CommandContext } from './context.ts';
 import { reportError } from './error-text.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -64,13 +65,13 @@ interface OwnedContext extends CommandContext, Disposable {}
 
 function createContext(surroundings: CliSurroundings, interrupts: Interrupts, givenAddress: string | undefined, signal: AbortSignal): OwnedContext {
   const address = parseAddress(givenAddress ?? defaultAddress);
-  let clients: ReturnType<CommandContext['connect']> | undefined;
+  let connection: Promise<Connection> | undefined;
   let close = (): void => undefined;
-  const connect = async (): ReturnType<CommandContext['connect']> => {
-    const { createClients } = await import('./client/clients.ts');
-    const made = createClients(address, signal);
-    close = () => { made[Symbol.dispose](); };
-    return made;
+  const open = async (): Promise<Connection> => {
+    const { openConnection } = await import('./client/clients.ts');
+    const opened = openConnection(address, signal);
+    close = () => { opened[Symbol.dispose](); };
+    return opened;
   };
   return {
     ...surroundings,
@@ -78,7 +79,7 @@ function createContext(surroundings: CliSurroundings, interrupts: Interrupts, gi
     address,
     addressGiven: givenAddress !== undefined,
     signal,
-    connect: () => (clients ??= connect()),
+    connect: async (...services) => await (await (connection ??= open())).clients(...services),
     [Symbol.dispose]: () => { close(); },
   };
 }

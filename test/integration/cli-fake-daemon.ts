@@ -134,14 +134,16 @@ export class FakeDaemon {
         return { sandboxes: all.slice(from, from + 2), nextPageToken: from + 2 < all.length ? String(from + 2) : '' };
       },
       startSandbox: unused, stopSandbox: unused, pauseSandbox: unused, resumeSandbox: unused, waitSandbox: unused, getSandboxStats: unused, updateSandbox: unused,
-      // eslint-disable-next-line require-yield
       async *console() { throw new ServerError(Status.UNIMPLEMENTED, 'not part of this fake'); },
     };
   }
 
   #containerService(): ContainerServiceImplementation {
     const unused = async (): Promise<never> => { throw new ServerError(Status.UNIMPLEMENTED, 'not part of this fake'); };
-    const daemon = this;
+    const execProcess = (first: ExecRequest['message']): FakeProcess => this.#execProcess(first);
+    const attachProcess = (first: AttachRequest['message']): FakeProcess => this.#attachProcess(first);
+    const resumeOffsets = (first: ExecRequest['message'] | AttachRequest['message']): { stdout: bigint; stderr: bigint } | undefined => this.#resumeOffsets(first);
+    const outputOf = (containerId: string): FakeProcess['output'] | undefined => this.processes.get(this.#container(containerId).id)?.output;
     return {
       createContainer: async (request) => {
         this.calls.push('createContainer');
@@ -168,17 +170,17 @@ export class FakeDaemon {
       async *exec(requests: AsyncIterable<ExecRequest>) {
         const iterator = requests[Symbol.asyncIterator]();
         const first = ((await iterator.next()).value as ExecRequest).message;
-        yield* daemon.#execProcess(first).serve(iterator, daemon.#resumeOffsets(first));
+        yield* execProcess(first).serve(iterator, resumeOffsets(first));
       },
       async *attach(requests: AsyncIterable<AttachRequest>) {
         const iterator = requests[Symbol.asyncIterator]();
         const first = ((await iterator.next()).value as AttachRequest).message;
-        yield* daemon.#attachProcess(first).serve(iterator, daemon.#resumeOffsets(first));
+        yield* attachProcess(first).serve(iterator, resumeOffsets(first));
       },
       stopContainer: unused, killContainer: unused, resizeContainerTty: unused, pauseContainer: unused, resumeContainer: unused, getContainerStats: unused,
       async *getContainerLogs({ containerId }) {
-        const process = daemon.processes.get(daemon.#container(containerId).id);
-        for (const [stream, data] of [[1, process?.output.stdout], [2, process?.output.stderr]] as const) {
+        const output = outputOf(containerId);
+        for (const [stream, data] of [[1, output?.stdout], [2, output?.stderr]] as const) {
           for (const line of (data?.toString() ?? '').split(/(?<=\n)/).filter((text) => text !== '')) {
             yield { message: { $case: 'entry', value: { at: new Date(0), stream, data: Buffer.from(line) } } };
           }

@@ -15,7 +15,7 @@ interface AttachFlags extends SessionFlags {
 
 /** `viv attach`: joins the streams of a running container until it ends. */
 export const attach: Action<AttachFlags> = async (context, operands, flags) => {
-  const clients = await context.connect();
+  const clients = await context.connect('containers');
   const container = await find(clients, operands[0] ?? '');
   const start = AttachStart.fromPartial({
     containerId: container.id,
@@ -32,7 +32,7 @@ interface StartFlags extends SessionFlags {
 
 /** `viv start`: starts containers; with -a it stays with the one it started. */
 export const start: Action<StartFlags> = async (context, operands, flags) => {
-  const clients = await context.connect();
+  const clients = await context.connect('containers');
   if (flags.attach !== true && flags.interactive !== true) {
     return await forEachOperand(context, operands, async (containerId) => {
       await clients.containers.startContainer({ requestId: context.host.newId(), containerId });
@@ -43,7 +43,7 @@ export const start: Action<StartFlags> = async (context, operands, flags) => {
   return await startAttached(context, clients, operands[0] ?? '', flags);
 };
 
-async function startAttached(context: CommandContext, clients: Clients, id: string, flags: StartFlags): Promise<number> {
+async function startAttached(context: CommandContext, clients: Clients<'containers'>, id: string, flags: StartFlags): Promise<number> {
   const container = await find(clients, id);
   const opening = AttachStart.fromPartial({
     containerId: container.id,
@@ -55,6 +55,6 @@ async function startAttached(context: CommandContext, clients: Clients, id: stri
   return sessionExitCode(context, (await runSession(context, attachCall(clients.containers, opening), opening.stdin, flags)).end);
 }
 
-async function find(clients: Clients, containerId: string): Promise<Container> {
+async function find(clients: Clients<'containers'>, containerId: string): Promise<Container> {
   return required((await clients.containers.getContainer({ containerId })).container, 'GetContainer');
 }

@@ -8,7 +8,7 @@ import { timeAgo } from '../format/relative-time.ts';
 
 export const listGuests: Action<ListingFlags> = async (context, _operands, flags) => {
   const now = context.host.clock.now();
-  const { guests } = await (await context.connect()).guests.listGuests({});
+  const { guests } = await (await context.connect('guests')).guests.listGuests({});
   printListing(context, flags, {
     columns: [
       { title: 'NAME', text: (row) => row.name },
@@ -26,7 +26,7 @@ export const listGuests: Action<ListingFlags> = async (context, _operands, flags
 };
 
 export const listImages: Action<ListingFlags> = async (context, _operands, flags) => {
-  const { images } = await (await context.connect()).host.listImages({});
+  const { images } = await (await context.connect('host')).host.listImages({});
   printListing(context, flags, {
     columns: [
       { title: 'NAME', text: (row) => row.name },
@@ -42,7 +42,7 @@ export const listImages: Action<ListingFlags> = async (context, _operands, flags
 };
 
 export const listProfiles: Action<ListingFlags> = async (context, _operands, flags) => {
-  const { profiles } = await (await context.connect()).host.listProfiles({});
+  const { profiles } = await (await context.connect('host')).host.listProfiles({});
   printListing(context, flags, {
     columns: [
       { title: 'NAME', text: (row) => row.name },

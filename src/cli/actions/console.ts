@@ -15,7 +15,7 @@ interface ConsoleFlags {
 
 /** `viv sandbox console`: what the VM's serial line says; with -i what is typed goes there, until the detach keys. */
 export const console: Action<ConsoleFlags> = async (context, operands, flags) => {
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   const left = new AbortController();
   const signal = AbortSignal.any([context.signal, left.signal]);
   const start: ConsoleRequest = { message: { $case: 'start', value: { sandboxId: operands[0] ?? '', replay: flags.replay, noFollow: !flags.follow } } };

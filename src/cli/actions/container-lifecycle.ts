@@ -8,7 +8,7 @@ import { forEachOperand } from './for-each-operand.ts';
 /** `viv stop`: the stop signal, and SIGKILL after the grace. */
 export const stop: Action<{ readonly time?: string }> = async (context, operands, flags) => {
   const grace = flags.time === undefined ? undefined : durationFromMs(parseDurationMs(flags.time, '--time'));
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     await containers.stopContainer({ requestId: context.host.newId(), containerId, ...(grace === undefined ? {} : { grace }) });
     return containerId;
@@ -16,7 +16,7 @@ export const stop: Action<{ readonly time?: string }> = async (context, operands
 };
 
 export const kill: Action<{ readonly signal: string; readonly all?: boolean }> = async (context, operands, flags) => {
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     await containers.killContainer({ requestId: context.host.newId(), containerId, signal: flags.signal, all: flags.all === true });
     return containerId;
@@ -26,7 +26,7 @@ export const kill: Action<{ readonly signal: string; readonly all?: boolean }> =
 /** `viv rm`: with -f also what runs, and what is gone already is no failure. */
 export const remove: Action<{ readonly force?: boolean }> = async (context, operands, flags) => {
   const force = flags.force === true;
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     try {
       await containers.deleteContainer({ requestId: context.host.newId(), containerId, force });
@@ -38,7 +38,7 @@ export const remove: Action<{ readonly force?: boolean }> = async (context, oper
 };
 
 export const pause: Action<object> = async (context, operands) => {
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     await containers.pauseContainer({ requestId: context.host.newId(), containerId });
     return containerId;
@@ -46,7 +46,7 @@ export const pause: Action<object> = async (context, operands) => {
 };
 
 export const unpause: Action<object> = async (context, operands) => {
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     await containers.resumeContainer({ requestId: context.host.newId(), containerId });
     return containerId;
@@ -55,7 +55,7 @@ export const unpause: Action<object> = async (context, operands) => {
 
 /** `viv wait`: prints each container's exit code when it has ended; ends with 0 itself. */
 export const wait: Action<object> = async (context, operands) => {
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   const ends = await Promise.all(operands.map(async (containerId) => required((await containers.waitContainer({ containerId })).exit, 'WaitContainer')));
   context.host.stdout.write(ends.map((end) => `${end.code}\n`).join(''));
   return ExitCode.ok;

@@ -29,7 +29,7 @@ export interface CreatedContainer {
 }
 
 /** Creates a sandbox, unless one is joined, and a container in it. When the second fails, the first is removed. */
-export async function createContainer(context: CommandContext, clients: Clients, operands: readonly string[], flags: CreateFlags): Promise<CreatedContainer> {
+export async function createContainer(context: CommandContext, clients: Clients<'sandboxes' | 'containers'>, operands: readonly string[], flags: CreateFlags): Promise<CreatedContainer> {
   const file = seccompFile(flags);
   const spec = containerSpec({
     flags,
@@ -68,7 +68,7 @@ interface ProvidedSandbox extends Removal {
   readonly timings: readonly CallTiming[];
 }
 
-async function provideSandbox(context: CommandContext, clients: Clients, flags: CreateFlags): Promise<ProvidedSandbox> {
+async function provideSandbox(context: CommandContext, clients: Clients<'sandboxes'>, flags: CreateFlags): Promise<ProvidedSandbox> {
   if (flags.sandbox === '') throw new UsageError('--sandbox: the name is empty');
   if (flags.sandbox !== undefined) return { ...nothingToRemove, id: flags.sandbox, ours: false, mode: undefined, timings: [] };
   const begun = performance.now();

@@ -7,7 +7,7 @@ import type { GetVersionResponse } from '../../gen/vivarium/v1/host.ts';
 import { parseDurationMs } from '../args/duration.ts';
 import { parseAddress, type DaemonAddress } from '../client/address.ts';
 import { askVersion } from '../client/ask-version.ts';
-import { createClients, type Clients } from '../client/clients.ts';
+import { openConnection, type Connection } from '../client/clients.ts';
 import { CliError } from '../cli-error.ts';
 import type { Action, CommandContext } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
@@ -38,8 +38,8 @@ export const startDaemon: Action<StartFlags> = async (context, _operands, flags)
   const child = spawn(context.daemonProgram, daemonArguments(context, flags, root, address), {
     cwd: '/', detached: true, stdio: ['ignore', log.fd, log.fd], env: context.host.env,
   });
-  using clients = createClients(address, context.signal);
-  const served = await Promise.race([whenServing(clients, timeoutMs), whenEnded(child)]);
+  using connection = openConnection(address, context.signal);
+  const served = await Promise.race([whenServing(connection, timeoutMs), whenEnded(child)]);
   if (served.kind === 'ended') {
     const tail = await readTail(log, logStart);
     throw new CliError(`the daemon did not start: ${served.how}${tail === '' ? '' : `\n${tail}`}`, { remedy: `its log is ${logPath}` });
@@ -48,7 +48,7 @@ export const startDaemon: Action<StartFlags> = async (context, _operands, flags)
     throw new CliError(`the daemon (pid ${child.pid ?? '?'}) does not serve after ${flags.time}`, { remedy: `its log is ${logPath}; viv daemon status tells when it does` });
   }
   child.unref();
-  return report(context, 'runs', await clients.host.getVersion({}), address);
+  return report(context, 'runs', await (await connection.clients('host')).host.getVersion({}), address);
 };
 
 function report(context: CommandContext, verb: string, version: GetVersionResponse, address: DaemonAddress): number {
@@ -78,11 +78,12 @@ function daemonArguments(context: CommandContext, flags: StartFlags, root: strin
 
 type Outcome = { readonly kind: 'serving' } | { readonly kind: 'late' } | { readonly kind: 'ended'; readonly how: string };
 
-async function whenServing(clients: Clients, timeoutMs: number): Promise<Outcome> {
+async function whenServing(connection: Connection, timeoutMs: number): Promise<Outcome> {
   const deadline = AbortSignal.timeout(timeoutMs);
   try {
-    await clients.ready(new Date(Date.now() + timeoutMs));
-    for await (const { status } of clients.health.watch({ service: '' }, { signal: deadline })) {
+    await connection.ready(new Date(Date.now() + timeoutMs));
+    const { health } = await connection.clients('health');
+    for await (const { status } of health.watch({ service: '' }, { signal: deadline })) {
       if (status === HealthCheckResponse_ServingStatus.SERVING) return { kind: 'serving' };
     }
   } catch (error) {

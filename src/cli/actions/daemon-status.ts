@@ -16,7 +16,7 @@ export const daemonStatus: Action<{ readonly output: string }> = async (context,
     context.host.stdout.write(text);
     return ExitCode.notRunning;
   }
-  const clients = await context.connect();
+  const clients = await context.connect('health', 'sandboxes');
   const [state, sandboxes] = await Promise.all([servingState(clients), countSandboxes(clients)]);
   context.host.stdout.write(flags.output === 'json'
     ? prettyJson({ state, address: context.address.text, sandboxes, daemon: GetVersionResponse.toJSON(version) })
@@ -37,11 +37,11 @@ function statusText(context: CommandContext, version: GetVersionResponse, state:
   ].join('\n');
 }
 
-async function servingState(clients: Clients): Promise<string> {
+async function servingState(clients: Clients<'health'>): Promise<string> {
   const { status } = await clients.health.check({ service: '' });
   return status === HealthCheckResponse_ServingStatus.SERVING ? 'running' : 'not ready';
 }
 
-async function countSandboxes(clients: Clients): Promise<number> {
+async function countSandboxes(clients: Clients<'sandboxes'>): Promise<number> {
   return (await listPages((pageToken) => clients.sandboxes.listSandboxes({ pageToken }), (response) => response.sandboxes)).length;
 }

@@ -11,7 +11,7 @@ const statusWords: Readonly<Record<number, string>> = {
 
 /** `viv doctor`: 0 when containers can be run here, 1 when not. */
 export const doctor: Action<ListingFlags> = async (context, _operands, flags) => {
-  const report = await (await context.connect()).host.runDoctor({});
+  const report = await (await context.connect('host')).host.runDoctor({});
   printListing(context, flags, {
     columns: [
       { title: 'STATUS', text: (row) => statusWords[row.status] ?? '?' },

@@ -28,7 +28,7 @@ export const events: Action<EventsFlags> = async (context, _operands, flags) => 
     types: enumValues<EventType>(filters.type, EventType, 'EVENT_TYPE_', '--filter type'),
     noFollow: !flags.follow,
   };
-  const client = (await context.connect()).events;
+  const client = (await context.connect('events')).events;
   for await (const { message } of client.watchEvents(request)) {
     if (message?.$case === 'event') {
       const text = flags.output === 'json' ? jsonLine(Event.toJSON(message.value)) : `${eventText(message.value)}\n`;

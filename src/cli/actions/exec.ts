@@ -37,7 +37,7 @@ export const exec: Action<ExecFlags> = async (context, operands, flags) => {
     privileged: flags.privileged === true,
     ...(size === undefined ? {} : { ttySize: size }),
   });
-  const call = execCall((await context.connect()).containers, start);
+  const call = execCall((await context.connect('containers')).containers, start);
   if (flags.detach === true) return await startAndLeave(context, call);
   return sessionExitCode(context, (await runSession(context, call, start.stdin, flags)).end);
 };

@@ -27,7 +27,7 @@ export const buildGuest: Action<GuestBuildFlags> = async (context, operands, fla
   });
   using progress = new ProgressLines(context.host.stderr);
   let result: BuildGuestResult | undefined;
-  for await (const { message } of (await context.connect()).guests.buildGuest(request)) {
+  for await (const { message } of (await context.connect('guests')).guests.buildGuest(request)) {
     if (message?.$case === 'progress') progress.show(message.value);
     if (message?.$case === 'result') result = message.value;
   }

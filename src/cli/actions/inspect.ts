@@ -10,7 +10,7 @@ import { required } from './create-container.ts';
 
 /** `viv inspect`: everything known of containers and sandboxes, as one JSON array in the order asked for. */
 export const inspect: Action<object> = async (context, operands) => {
-  const clients = await context.connect();
+  const clients = await context.connect('sandboxes', 'containers');
   const found = await Promise.all(operands.map((name) => findEither(clients, name)));
   context.host.stdout.write(prettyJson(found));
   return ExitCode.ok;
@@ -18,13 +18,13 @@ export const inspect: Action<object> = async (context, operands) => {
 
 /** `viv sandbox inspect`. */
 export const inspectSandbox: Action<object> = async (context, operands) => {
-  const clients = await context.connect();
+  const clients = await context.connect('sandboxes');
   const found = await Promise.all(operands.map((name) => findSandbox(clients, name)));
   context.host.stdout.write(prettyJson(found));
   return ExitCode.ok;
 };
 
-async function findEither(clients: Clients, name: string): Promise<unknown> {
+async function findEither(clients: Clients<'sandboxes' | 'containers'>, name: string): Promise<unknown> {
   try {
     return Container.toJSON(required((await clients.containers.getContainer({ containerId: name })).container, 'GetContainer'));
   } catch (error) {
@@ -38,6 +38,6 @@ async function findEither(clients: Clients, name: string): Promise<unknown> {
   }
 }
 
-async function findSandbox(clients: Clients, name: string): Promise<unknown> {
+async function findSandbox(clients: Clients<'sandboxes'>, name: string): Promise<unknown> {
   return Sandbox.toJSON(required((await clients.sandboxes.getSandbox({ sandboxId: name })).sandbox, 'GetSandbox'));
 }

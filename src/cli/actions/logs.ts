@@ -22,7 +22,7 @@ export const logs: Action<LogsFlags> = async (context, operands, flags) => {
     ...(flags.since === undefined ? {} : { since: parseMoment(flags.since, '--since', context.host.clock.now()) }),
     ...(flags.tail === 'all' ? {} : { tail: parseCount(flags.tail, '--tail') }),
   };
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   // Whether the next byte of a stream begins a line.
   const atLineStart = { stdout: true, stderr: true };
   for await (const { message } of containers.getContainerLogs(request)) {

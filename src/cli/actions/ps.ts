@@ -27,7 +27,7 @@ export const ps: Action<PsFlags> = async (context, _operands, flags) => {
   const filters = parseFilters(flags.filter, filterKeys);
   const asked = enumValues<ContainerState>([...filters.state, ...filters.status], ContainerState, 'CONTAINER_STATE_', '--filter state');
   const labels = parseKeyValues(filters.label, '--filter label', { bare: true });
-  const { containers } = await context.connect();
+  const { containers } = await context.connect('containers');
   const states = asked.length > 0 ? asked : flags.all === true ? [] : [...alive];
   const all = await listPages(
     (pageToken) => containers.listContainers({ sandboxId: filters.sandbox.at(-1) ?? '', labels, states, pageToken }),

@@ -13,10 +13,10 @@ export interface Removal extends AsyncDisposable {
 export const nothingToRemove: Removal = { keep: () => undefined, [Symbol.asyncDispose]: async () => undefined };
 
 /** The sandbox is deleted with all that is in it. What the daemon has removed by then (auto_remove) is removed. */
-export const sandboxRemoval = (context: CommandContext, clients: Clients, sandboxId: string): Removal =>
+export const sandboxRemoval = (context: CommandContext, clients: Clients<'sandboxes'>, sandboxId: string): Removal =>
   removal(context, `sandbox ${sandboxId}`, (signal) => clients.sandboxes.deleteSandbox({ requestId: context.host.newId(), sandboxId, force: true }, { signal }));
 
-export const containerRemoval = (context: CommandContext, clients: Clients, containerId: string): Removal =>
+export const containerRemoval = (context: CommandContext, clients: Clients<'containers'>, containerId: string): Removal =>
   removal(context, `container ${containerId}`, (signal) => clients.containers.deleteContainer({ requestId: context.host.newId(), containerId, force: true }, { signal }));
 
 function removal(context: CommandContext, what: string, remove: (signal: AbortSignal) => Promise<unknown>): Removal {

@@ -15,12 +15,12 @@ interface RunFlags extends CreateFlags, SessionFlags {
 /** `viv run`: a sandbox (unless one is joined), a container in it, its streams, its exit code. */
 export const run: Action<RunFlags> = async (context, operands, flags) => {
   if (flags.detach !== true) requireTerminal(context, flags);
-  const clients = await context.connect();
+  const clients = await context.connect('sandboxes', 'containers');
   const created = await createContainer(context, clients, operands, flags);
   return flags.detach === true ? await startAndLeave(context, clients, created, flags) : await startAndStay(context, clients, created, flags);
 };
 
-async function startAndLeave(context: CommandContext, clients: Clients, created: CreatedContainer, flags: RunFlags): Promise<number> {
+async function startAndLeave(context: CommandContext, clients: Clients<'containers'>, created: CreatedContainer, flags: RunFlags): Promise<number> {
   await using removal = created.removal;
   if (flags.rm !== true) removal.keep();
   const begun = performance.now();
@@ -31,7 +31,7 @@ async function startAndLeave(context: CommandContext, clients: Clients, created:
   return ExitCode.ok;
 }
 
-async function startAndStay(context: CommandContext, clients: Clients, created: CreatedContainer, flags: RunFlags): Promise<number> {
+async function startAndStay(context: CommandContext, clients: Clients<'containers'>, created: CreatedContainer, flags: RunFlags): Promise<number> {
   await using removal = created.removal;
   if (flags.rm !== true) removal.keep();
   const start = AttachStart.fromPartial({

@@ -27,7 +27,7 @@ interface CreateFlags extends SandboxFlags {
 export const createSandbox: Action<CreateFlags> = async (context, _operands, flags) => {
   const spec = sandboxSpec(flags, { label: flags.label, annotation: flags.annotation, autoRemove: false, ...(flags.name === undefined ? {} : { name: flags.name }) });
   if (flags.output !== undefined && flags.output !== 'json') throw new UsageError(`--output: there is no "${flags.output}"`, 'known is json');
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   const begun = performance.now();
   const reply = await withSlowNotice(context.host, 'creating sandbox…', () => sandboxes.createSandbox({ requestId: context.host.newId(), spec }));
   const sandbox = required(reply.sandbox, 'CreateSandbox');
@@ -37,7 +37,7 @@ export const createSandbox: Action<CreateFlags> = async (context, _operands, fla
 };
 
 export const startSandbox: Action<object> = async (context, operands) => {
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     await withSlowNotice(context.host, 'starting sandbox…', () => sandboxes.startSandbox({ requestId: context.host.newId(), sandboxId }));
     return sandboxId;
@@ -46,7 +46,7 @@ export const startSandbox: Action<object> = async (context, operands) => {
 
 export const stopSandbox: Action<{ readonly force?: boolean; readonly time?: string }> = async (context, operands, flags) => {
   const grace = flags.time === undefined ? undefined : durationFromMs(parseDurationMs(flags.time, '--time'));
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     await sandboxes.stopSandbox({ requestId: context.host.newId(), sandboxId, force: flags.force === true, ...(grace === undefined ? {} : { grace }) });
     return sandboxId;
@@ -56,7 +56,7 @@ export const stopSandbox: Action<{ readonly force?: boolean; readonly time?: str
 /** `viv sandbox rm`: with -f also what runs, and what is gone already is no failure. */
 export const removeSandbox: Action<{ readonly force?: boolean }> = async (context, operands, flags) => {
   const force = flags.force === true;
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     try {
       await sandboxes.deleteSandbox({ requestId: context.host.newId(), sandboxId, force });
@@ -68,7 +68,7 @@ export const removeSandbox: Action<{ readonly force?: boolean }> = async (contex
 };
 
 export const pauseSandbox: Action<object> = async (context, operands) => {
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     await sandboxes.pauseSandbox({ requestId: context.host.newId(), sandboxId });
     return sandboxId;
@@ -76,7 +76,7 @@ export const pauseSandbox: Action<object> = async (context, operands) => {
 };
 
 export const resumeSandbox: Action<object> = async (context, operands) => {
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     await sandboxes.resumeSandbox({ requestId: context.host.newId(), sandboxId });
     return sandboxId;
@@ -85,7 +85,7 @@ export const resumeSandbox: Action<object> = async (context, operands) => {
 
 /** `viv sandbox wait`: prints how each one ended: its state, and the cause when there is one. */
 export const waitSandbox: Action<object> = async (context, operands) => {
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   const ends = await Promise.all(operands.map((sandboxId) => sandboxes.waitSandbox({ sandboxId })));
   for (const end of ends) {
     // A deleted sandbox has no state any more.
@@ -99,7 +99,7 @@ export const waitSandbox: Action<object> = async (context, operands) => {
 /** `viv sandbox update`: replaces all labels. */
 export const updateSandbox: Action<{ readonly label: readonly string[] }> = async (context, operands, flags) => {
   const labels = parseKeyValues(flags.label, '--label', { bare: true });
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     await sandboxes.updateSandbox({ requestId: context.host.newId(), sandboxId, labels });
     return sandboxId;

@@ -22,7 +22,7 @@ export const listSandboxes: Action<SandboxListFlags> = async (context, _operands
   const filters = parseFilters(flags.filter, ['label', 'state', 'name', 'id']);
   const states = enumValues<SandboxState>(filters.state, SandboxState, 'SANDBOX_STATE_', '--filter state');
   const labels = parseKeyValues(filters.label, '--filter label', { bare: true });
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   const all = await listPages((pageToken) => sandboxes.listSandboxes({ labels, states, pageToken }), (response) => response.sandboxes);
   const rows = all.filter((sandbox) =>
     (filters.name.length === 0 || filters.name.some((text) => sandbox.spec?.name.includes(text)))

@@ -17,7 +17,7 @@ const clearScreen = '\u001b[H\u001b[J';
 
 /** `viv sandbox stats`: the processes on the host, and the guest as a whole. */
 export const sandboxStats: Action<SandboxStatsFlags> = async (context, operands, flags) => {
-  const { sandboxes } = await context.connect();
+  const { sandboxes } = await context.connect('sandboxes');
   const onTerminal = context.host.stdout.isTTY === true && flags.stream;
   for (;;) {
     const found = await sandboxes.getSandboxStats({ sandboxId: operands[0] ?? '' });

@@ -25,7 +25,7 @@ const clearScreen = '\u001b[H\u001b[J';
 
 /** `viv stats`: of the containers named, or of all that run. CPU use is what was used between two looks, a second apart. */
 export const stats: Action<StatsFlags> = async (context, operands, flags) => {
-  const clients = await context.connect();
+  const clients = await context.connect('containers');
   let before = await look(clients, operands);
   const onTerminal = context.host.stdout.isTTY === true && flags.stream;
   do {
@@ -39,20 +39,20 @@ export const stats: Action<StatsFlags> = async (context, operands, flags) => {
   return ExitCode.ok;
 };
 
-async function look(clients: Clients, operands: readonly string[]): Promise<Map<string, GetContainerStatsResponse>> {
+async function look(clients: Clients<'containers'>, operands: readonly string[]): Promise<Map<string, GetContainerStatsResponse>> {
   const ids = operands.length > 0 ? operands : await running(clients);
   const found = await Promise.all(ids.map((containerId) => statsOf(clients, containerId, operands.length > 0)));
   return new Map(found.flatMap((entry) => (entry === undefined ? [] : [[entry.containerId, entry]])));
 }
 
-async function running(clients: Clients): Promise<string[]> {
+async function running(clients: Clients<'containers'>): Promise<string[]> {
   const states = [ContainerState.CONTAINER_STATE_RUNNING, ContainerState.CONTAINER_STATE_PAUSED];
   const containers = await listPages((pageToken) => clients.containers.listContainers({ states, pageToken }), (response) => response.containers);
   return containers.map((container) => container.id);
 }
 
 /** A container that ended between listing and looking is no failure, unless it was asked for by name. */
-async function statsOf(clients: Clients, containerId: string, named: boolean): Promise<GetContainerStatsResponse | undefined> {
+async function statsOf(clients: Clients<'containers'>, containerId: string, named: boolean): Promise<GetContainerStatsResponse | undefined> {
   try {
     return await clients.containers.getContainerStats({ containerId });
   } catch (error) {

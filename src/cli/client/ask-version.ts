@@ -9,7 +9,7 @@ export async function askVersion(context: CommandContext): Promise<GetVersionRes
   const isSocket = await stat(context.address.socketPath).then((found) => found.isSocket(), () => false);
   if (!isSocket) return undefined;
   try {
-    return await (await context.connect()).host.getVersion({});
+    return await (await context.connect('host')).host.getVersion({});
   } catch (error) {
     const failure = daemonFailure(error);
     if (failure !== undefined && isUnreachable(failure)) return undefined;

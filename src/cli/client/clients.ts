@@ -1,20 +1,27 @@
 import { Channel, ChannelCredentials, createClientFactory, waitForChannelReady, type Client } from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
-import { HealthDefinition } from '../../gen/grpc/health/v1/health.ts';
-import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
-import { EventServiceDefinition } from '../../gen/vivarium/v1/event.ts';
-import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
-import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
-import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
 import type { DaemonAddress } from './address.ts';
 
-export interface Clients extends Disposable {
-  readonly sandboxes: Client<typeof SandboxServiceDefinition>;
-  readonly containers: Client<typeof ContainerServiceDefinition>;
-  readonly events: Client<typeof EventServiceDefinition>;
-  readonly host: Client<typeof HostServiceDefinition>;
-  readonly guests: Client<typeof GuestServiceDefinition>;
-  readonly health: Client<typeof HealthDefinition>;
+/** Where each service is described; what is loaded is what a command calls, because the descriptions are large. */
+const definitions = {
+  sandboxes: async () => (await import('../../gen/vivarium/v1/sandbox.ts')).SandboxServiceDefinition,
+  containers: async () => (await import('../../gen/vivarium/v1/container.ts')).ContainerServiceDefinition,
+  events: async () => (await import('../../gen/vivarium/v1/event.ts')).EventServiceDefinition,
+  host: async () => (await import('../../gen/vivarium/v1/host.ts')).HostServiceDefinition,
+  guests: async () => (await import('../../gen/vivarium/v1/guest.ts')).GuestServiceDefinition,
+  health: async () => (await import('../../gen/grpc/health/v1/health.ts')).HealthDefinition,
+};
+
+type Definitions = { readonly [Name in keyof typeof definitions]: Awaited<ReturnType<(typeof definitions)[Name]>> };
+
+export type ServiceName = keyof Definitions;
+
+/** Clients of the services named. */
+export type Clients<Name extends ServiceName = ServiceName> = { readonly [N in Name]: Client<Definitions[N]> };
+
+/** One connection to the daemon, made when the first call needs it. */
+export interface Connection extends Disposable {
+  clients<Name extends ServiceName>(...names: Name[]): Promise<Clients<Name>>;
   /** Resolves when the daemon takes connections; rejects at the deadline. */
   ready(deadline: Date): Promise<void>;
 }
@@ -30,18 +37,15 @@ const channelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-/** Clients of every service on one connection, made when the first call needs it. */
-export function createClients(address: DaemonAddress, signal: AbortSignal): Clients {
+/** @param signal ends every call that has no signal of its own */
+export function openConnection(address: DaemonAddress, signal: AbortSignal): Connection {
   const channel = new Channel(`unix://${address.socketPath}`, ChannelCredentials.createInsecure(), channelOptions);
   const factory = createClientFactory().use(errorDetailsClientMiddleware);
-  const defaults = { '*': { signal } };
   return {
-    sandboxes: factory.create(SandboxServiceDefinition, channel, defaults),
-    containers: factory.create(ContainerServiceDefinition, channel, defaults),
-    events: factory.create(EventServiceDefinition, channel, defaults),
-    host: factory.create(HostServiceDefinition, channel, defaults),
-    guests: factory.create(GuestServiceDefinition, channel, defaults),
-    health: factory.create(HealthDefinition, channel, defaults),
+    clients: async <Name extends ServiceName>(...names: Name[]): Promise<Clients<Name>> => {
+      const made = await Promise.all(names.map(async (name) => [name, factory.create(await definitions[name](), channel, { '*': { signal } })]));
+      return Object.fromEntries(made) as Clients<Name>;
+    },
     ready: (deadline) => waitForChannelReady(channel, deadline),
     [Symbol.dispose]: () => { channel.close(); },
   };
