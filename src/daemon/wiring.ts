@@ -31,7 +31,7 @@ import { nodeStorageFiles } from '../storage/storage-files.ts';
 import { BackgroundTrash } from '../storage/trash.ts';
 import { VirtiofsdDriver } from '../storage/virtiofsd.ts';
 import { DirectoryCheckpointStore } from '../store/checkpoint-store.ts';
-import { SegmentedEventJournal } from '../store/event-journal.ts';
+import { FileEventJournal } from '../store/event-journal.ts';
 import { nodeStoreFiles } from '../store/store-files.ts';
 import type { DaemonConfig } from './config.ts';
 import { BuiltGuests } from './guest-source.ts';
@@ -49,6 +49,8 @@ import { Places } from './services/places.ts';
 import { Recovery } from './services/recovery.ts';
 import { Registry } from './services/registry.ts';
 import { SandboxManager } from './services/sandbox-manager.ts';
+
+const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 export interface WiringParts {
   readonly config: DaemonConfig;
@@ -74,6 +76,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const storage = wireStorage(parts, host);
   const profiles = ProfileSet.load(config.profileDir, { exists: existsSync, list: listDirectory, read: (path) => readFileSync(path, 'utf8') });
   const memory = await readHostMemory();
+  const bootId = await host.processes.bootId();
   const budget = config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory;
   const deps: Deps = {
     ...host,
@@ -81,7 +84,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     log: parts.logger,
     metrics: parts.metrics,
     store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
-    hub: new EventHub(await SegmentedEventJournal.open(`${config.root}/events`, nodeStoreFiles(), { events: config.eventsKept }), parts.logger),
+    hub: new EventHub(await openJournal(config, bootId), parts.logger),
     agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(fs), metrics: parts.metrics }),
     profiles,
     guests: new BuiltGuests(config.guestDir, { exists: async (path) => existsSync(path), list: async (path) => listDirectory(path) }),
@@ -96,7 +99,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
       host.clock,
     ),
     places: new Places(config.root, config.run, parts.instance),
-    bootId: await host.processes.bootId(),
+    bootId,
   };
   const registry = new Registry();
   const execs = new ExecLauncher(deps, registry);
@@ -143,6 +146,17 @@ function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, laun
     oci: new OciTranslation({ sources: new SourceResolver(images, files), readUserFiles }),
     logs: new RotatedLogStore(nodeLogFiles(), clock, { segmentBytes: config.logMaxSize, segments: config.logFiles }),
   };
+}
+
+/** So many segments that the events to be kept fit into all but the one that is written. */
+async function openJournal(config: DaemonConfig, bootId: string): Promise<FileEventJournal> {
+  const segments = 5;
+  return await FileEventJournal.open({
+    files: nodeStoreFiles(),
+    directory: `${config.root}/events`,
+    bootId,
+    limits: { segmentBytes: SEGMENT_BYTES, segmentEvents: Math.ceil(config.eventsKept / (segments - 1)), segments },
+  });
 }
 
 function listDirectory(path: string): readonly string[] {
