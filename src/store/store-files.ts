@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** A file that bytes are added to. */
@@ -8,6 +9,8 @@ export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>;
   /** Cuts it to so many bytes. */
   truncate(size: number): Promise<void>;
+  /** To the disk. */
+  sync(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -19,6 +22,8 @@ export interface StoreFiles {
   publish(path: string, bytes: Uint8Array): Promise<void>;
   /** At most `limitBytes + 1` bytes, so that the caller sees that there are more; undefined when there is none. */
   read(path: string, limitBytes: number): Promise<Uint8Array | undefined>;
+  /** So many bytes from there, fewer at the end of the file; undefined when there is none. */
+  readRange(path: string, start: number, length: number): Promise<Uint8Array | undefined>;
   /** Names in a directory, sorted; none when it is missing. */
   list(path: string): Promise<readonly string[]>;
   /** Durable when this resolves. */
@@ -81,9 +86,17 @@ async function publish(path: string, bytes: Uint8Array): Promise<void> {
 async function readBounded(path: string, limitBytes: number): Promise<Uint8Array> {
   await using file = await open(path, 'r');
   const { size } = await file.stat();
-  if (size <= limitBytes) return await readFile(file);
-  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(limitBytes + 1), position: 0 });
+  return size <= limitBytes ? await readFile(file) : await readFrom(file, 0, limitBytes + 1);
+}
+
+async function readFrom(file: FileHandle, start: number, length: number): Promise<Uint8Array> {
+  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position: start });
   return buffer.subarray(0, bytesRead);
+}
+
+async function readRange(path: string, start: number, length: number): Promise<Uint8Array> {
+  await using file = await open(path, 'r');
+  return await readFrom(file, start, length);
 }
 
 async function openAppend(path: string): Promise<AppendFile> {
@@ -104,6 +117,7 @@ async function openAppend(path: string): Promise<AppendFile> {
       await file.truncate(length);
       size = length;
     },
+    sync: async () => { await file.datasync(); },
     close: async () => { await file.close(); },
   };
 }
@@ -113,6 +127,7 @@ export function nodeStoreFiles(): StoreFiles {
     makeDirectory,
     publish,
     read: async (path, limitBytes) => await unlessMissing<Uint8Array | undefined>(readBounded(path, limitBytes), undefined),
+    readRange: async (path, start, length) => await unlessMissing<Uint8Array | undefined>(readRange(path, start, length), undefined),
     list: async (path) => (await unlessMissing(readdir(path), [])).sort(),
     async rename(from, to) {
       await rename(from, to);
