@@ -30,7 +30,8 @@ pub fn process(process: &grpc::Process) -> Value {
         ("cwd", Some(json!(if process.cwd.is_empty() { "/" } else { &process.cwd }))),
         ("capabilities", Some(capabilities(process.capabilities.clone().unwrap_or_default()))),
         ("rlimits", Some(process.rlimits.iter().map(rlimit).collect())),
-        ("noNewPrivileges", Some(json!(process.no_new_privileges))),
+        // Absent, not false: with false the runtime would load a seccomp filter after it has dropped the right to.
+        ("noNewPrivileges", set(process.no_new_privileges)),
         ("oomScoreAdj", Some(json!(process.oom_score_adj))),
     ])
 }

@@ -42,7 +42,7 @@ fn linux_part(linux: &grpc::Linux, around: &Surroundings<'_>) -> Value {
     object([
         ("uidMappings", mappings(&linux.uid_mappings)),
         ("gidMappings", mappings(&linux.gid_mappings)),
-        ("sysctl", (!sysctls.is_empty()).then(|| Value::Object(sysctls))),
+        ("sysctl", (!sysctls.is_empty()).then_some(Value::Object(sysctls))),
         ("resources", linux.resources.as_ref().map(json::resources)),
         ("cgroupsPath", Some(json!(around.cgroup))),
         ("namespaces", Some(namespaces_part(linux, around))),

@@ -79,22 +79,25 @@ impl Output {
     /// Takes up to `most` bytes away, or says that the stream is at its end with none. Safe to drop while it waits.
     pub async fn take(&self, most: usize) -> Vec<u8> {
         loop {
-            let mut bytes = Vec::new();
-            let mut ring = self.ring.borrow_mut();
-            let from = ring.acked();
-            let taken = ring.copy(from, most, &mut bytes).is_ok_and(|count| count > 0);
-            if taken && ring.ack(from + bytes.len() as u64).is_ok() {
-                drop(ring);
-                self.room.notify_waiters();
-                self.changed.notify_waiters();
-                return bytes;
-            }
-            drop(ring);
-            if self.ended.get() || most == 0 {
+            let bytes = self.take_now(most);
+            if !bytes.is_empty() || self.ended.get() || most == 0 {
                 return bytes;
             }
             self.changed.notified().await;
         }
+    }
+
+    fn take_now(&self, most: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut ring = self.ring.borrow_mut();
+        let from = ring.acked();
+        let taken = ring.copy(from, most, &mut bytes).and_then(|count| ring.ack(from + count as u64));
+        drop(ring);
+        if taken.is_ok() && !bytes.is_empty() {
+            self.room.notify_waiters();
+            self.changed.notify_waiters();
+        }
+        bytes
     }
 
     /// Reads `source` to its end, or until dropped.
@@ -114,11 +117,9 @@ impl Output {
                 self.room.notified().await;
             }
             let mut guard = source.readable().await?;
-            let mut ring = self.ring.borrow_mut();
             let read = guard.try_io(|source| {
-                ring.fill(|slices| Ok(nix::sys::uio::readv(source.get_ref().as_fd(), slices)?))
+                self.ring.borrow_mut().fill(|slices| Ok(nix::sys::uio::readv(source.get_ref().as_fd(), slices)?))
             });
-            drop(ring);
             match read {
                 Ok(Ok(0)) => return Ok(()),
                 Ok(Ok(_)) => self.changed.notify_waiters(),

@@ -53,7 +53,7 @@ impl VirtioPort {
 
 impl Port for VirtioPort {
     async fn wait(&mut self, write: bool) -> io::Result<()> {
-        while !self.readable && !(write && self.writable) {
+        while !(self.readable || write && self.writable) {
             let mut guard = self.edges.readable().await?;
             let mut events = [EpollEvent::empty()];
             if self.epoll.wait(&mut events, EpollTimeout::ZERO)? == 0 {

@@ -13,7 +13,7 @@ const SLOTS: usize = 4;
 
 pub struct Outbox {
     answers: RefCell<VecDeque<Vec<u8>>>,
-    data: RefCell<VecDeque<(Vec<u8>, OwnedSemaphorePermit)>>,
+    data: RefCell<VecDeque<(Vec<u8>, Option<OwnedSemaphorePermit>)>>,
     slots: Arc<Semaphore>,
     filled: Notify,
     closed: Cell<bool>,
@@ -33,7 +33,7 @@ pub struct Slot {
 
 impl Slot {
     pub fn send(self, frame: Vec<u8>) {
-        self.outbox.data.borrow_mut().push_back((frame, self.permit));
+        self.outbox.data.borrow_mut().push_back((frame, Some(self.permit)));
         self.outbox.filled.notify_one();
     }
 }
@@ -54,6 +54,14 @@ impl Outbox {
     pub fn answer(&self, frame: Vec<u8>) {
         if !self.closed.get() {
             self.answers.borrow_mut().push_back(frame);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Queues the answer that ends a stream, behind what the stream has sent.
+    pub fn end_of_stream(&self, frame: Vec<u8>) {
+        if !self.closed.get() {
+            self.data.borrow_mut().push_back((frame, None));
             self.filled.notify_one();
         }
     }
@@ -119,8 +127,10 @@ mod tests {
             let outbox = Outbox::new();
             outbox.reserve().await.unwrap().send(vec![1]);
             outbox.answer(vec![2]);
+            outbox.end_of_stream(vec![3]);
             assert_eq!(outbox.pop(), Some(vec![2]));
             assert_eq!(outbox.pop(), Some(vec![1]));
+            assert_eq!(outbox.pop(), Some(vec![3]), "the end of a stream does not overtake its data");
             assert_eq!(outbox.pop(), None);
         });
     }

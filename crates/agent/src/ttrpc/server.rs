@@ -138,7 +138,7 @@ fn start(
     header: Header,
     body: Vec<u8>,
 ) -> Result<()> {
-    if header.stream % 2 == 0 {
+    if header.stream.is_multiple_of(2) {
         return Err(Status::invalid("a client's stream id is odd"));
     }
     let share = budget.take(body.len())?;
@@ -147,11 +147,12 @@ fn start(
     let outbox = outbox.clone();
     spawn_local(async move {
         let limit = u64::try_from(request.timeout_nano).ok().filter(|&nano| nano > 0).map(Duration::from_nanos);
-        let last = matches!(route, Route::Last(_));
+        let (last, streamed) = (matches!(route, Route::Last(_)), matches!(route, Route::Stream(_)));
         let result = carry_out(route, limit, header.stream, &outbox).await;
         drop(share);
         match result {
             Some(Ok(payload)) if last => outbox.last_answer(response_frame(header.stream, Ok(payload))),
+            Some(result) if streamed => outbox.end_of_stream(response_frame(header.stream, result)),
             Some(result) => outbox.answer(response_frame(header.stream, result)),
             None => {}
         }
