@@ -1,36 +1,20 @@
 import type { ByteStream } from '../../../src/core/ports/host.ts';
-import { CreateContainerRequest, ExecProcessRequest, RemoveContainerRequest, SignalProcessRequest, StartContainerRequest } from '../../../src/gen/agent/container.ts';
-import { HealthCheckResponse } from '../../../src/gen/agent/health.ts';
-import { StatsContainerResponse } from '../../../src/gen/agent/stats.ts';
-import { Metrics } from '../../../src/gen/agent/stats.ts';
-import { TtyWinResizeRequest } from '../../../src/gen/agent/stdio.ts';
-import { AckRequest, InfoResponse, ListProcessesResponse, OutputRequest, OutputResponse, WriteStdinRequest, WriteStdinResponse, EventsResponse } from '../../../src/gen/vivarium/agent/v1/stream.ts';
-import { FakeProcess } from './fake-process.ts';
-import type { StreamName } from './fake-process.ts';
+import {
+  AckRequest, EventsResponse, InfoResponse, ListProcessesResponse, OutputRequest, OutputResponse, WriteStdinRequest, WriteStdinResponse,
+} from '../../../src/gen/vivarium/agent/v1/stream.ts';
+import type { Handler } from './fake-containers.ts';
+import { answer, EMPTY, FakeContainers, nameOf, OUT_OF_RANGE, Refusal } from './fake-containers.ts';
+import type { FakeProcess, StreamName } from './fake-process.ts';
 import { GuestLink } from './guest-link.ts';
 import type { RawRequest } from './raw-guest.ts';
 import { RawGuest } from './raw-guest.ts';
 
-const NOT_FOUND = 5;
-const OUT_OF_RANGE = 11;
-const UNIMPLEMENTED = 12;
+const ABORTED = 10;
 const CHUNK = 64 * 1024;
-
-export class Refusal extends Error {
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-type Handler = (payload: Uint8Array, request: RawRequest) => Uint8Array | Promise<Uint8Array>;
-const EMPTY = new Uint8Array(0);
 
 /** viv-agent as its protocol describes it, in memory: one guest that outlives its connections. */
 export class FakeGuest {
-  readonly processes = new Map<string, FakeProcess>();
+  readonly containers = new FakeContainers();
   readonly link: GuestLink;
   readonly calls: string[] = [];
   /** Methods whose requests are swallowed. */
@@ -66,9 +50,7 @@ export class FakeGuest {
   }
 
   process(containerId: string, execId = ''): FakeProcess {
-    const found = this.processes.get(nameOf(containerId, execId));
-    if (found === undefined) throw new Refusal(NOT_FOUND, `no process ${execId} in ${containerId}`);
-    return found;
+    return this.containers.process(containerId, execId);
   }
 
   /** Puts bytes on the wire as they are. */
@@ -96,48 +78,19 @@ export class FakeGuest {
     this.calls.push(request.method);
     if (this.mute.has(request.method)) return;
     const generation = this.#generation;
-    try {
-      const handler = this.#handlers[request.method];
-      if (handler === undefined) throw new Refusal(UNIMPLEMENTED, `${request.service}/${request.method} is not there`);
-      const answer = await handler(request.payload, request);
-      if (generation === this.#generation) raw.answer(request.streamId, answer);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      if (generation === this.#generation) raw.refuse(request.streamId, error.code, error.message);
-    }
+    const current = (): boolean => generation === this.#generation;
+    await answer(this.#handlers, request, {
+      ok: (payload) => { if (current()) raw.answer(request.streamId, payload); },
+      refuse: (code, message) => { if (current()) raw.refuse(request.streamId, code, message); },
+    });
   }
 
   readonly #handlers: Readonly<Record<string, Handler>> = {
-    Check: () => HealthCheckResponse.encode({ status: 1 }).finish(),
-    CreateSandbox: () => EMPTY,
+    ...this.containers.handlers,
     DestroySandbox: () => {
       this.#stream?.close();
       return EMPTY;
     },
-    CreateContainer: (payload) => this.#create(CreateContainerRequest.decode(payload)),
-    StartContainer: (payload) => {
-      this.process(StartContainerRequest.decode(payload).containerId).start();
-      return EMPTY;
-    },
-    RemoveContainer: (payload) => this.#remove(RemoveContainerRequest.decode(payload).containerId),
-    ExecProcess: (payload) => this.#exec(ExecProcessRequest.decode(payload)),
-    SignalProcess: (payload) => {
-      const { containerId, execId, signal } = SignalProcessRequest.decode(payload);
-      this.process(containerId, execId).finish(128 + signal);
-      return EMPTY;
-    },
-    PauseContainer: () => EMPTY,
-    ResumeContainer: () => EMPTY,
-    StatsContainer: () => StatsContainerResponse.encode(StatsContainerResponse.fromPartial({ cgroupStats: { memoryStats: { usage: { usage: 4096n } }, pidsStats: { current: 1n } } })).finish(),
-    TtyWinResize: (payload) => {
-      const { containerId, execId, row, column } = TtyWinResizeRequest.decode(payload);
-      this.process(containerId, execId).size = { rows: row, columns: column };
-      return EMPTY;
-    },
-    GetMetrics: () => Metrics.encode({ metrics: '# guest\n' }).finish(),
-    SetGuestDateTime: () => EMPTY,
-    ReseedRandomDev: () => EMPTY,
-    WaitProcess: () => EMPTY,
     Info: () => InfoResponse.encode(InfoResponse.fromPartial({ agentVersion: 'fake', kernelRelease: '6.1', bootId: 'b', memoryBytes: 1n << 28n, onlineCpus: 1 })).finish(),
     ListProcesses: () => this.#list(),
     Events: (_, request) => {
@@ -149,30 +102,8 @@ export class FakeGuest {
     WriteStdin: (payload) => this.#input(WriteStdinRequest.decode(payload)),
   };
 
-  #create(request: CreateContainerRequest): Uint8Array {
-    const process = request.OCI?.Process;
-    this.processes.set(nameOf(request.containerId, ''), new FakeProcess(process?.Args ?? [], process?.Terminal ?? false));
-    return EMPTY;
-  }
-
-  #exec(request: ExecProcessRequest): Uint8Array {
-    this.process(request.containerId);
-    const process = new FakeProcess(request.process?.Args ?? [], request.process?.Terminal ?? false);
-    this.processes.set(nameOf(request.containerId, request.execId), process);
-    process.start();
-    return EMPTY;
-  }
-
-  #remove(containerId: string): Uint8Array {
-    this.process(containerId);
-    for (const name of [...this.processes.keys()]) {
-      if (name.startsWith(`${containerId}/`)) this.processes.delete(name);
-    }
-    return EMPTY;
-  }
-
   #list(): Uint8Array {
-    const processes = [...this.processes].map(([name, process]) => ({
+    const processes = [...this.containers.processes].map(([name, process]) => ({
       containerId: name.split('/')[0]!,
       execId: name.split('/')[1]!,
       pid: process.exit === undefined ? 2 : 0,
@@ -200,7 +131,7 @@ export class FakeGuest {
     }
     for (;;) {
       if (generation !== this.#generation) return EMPTY;
-      if (this.#outputs.get(name) !== streamId) throw new Refusal(10, 'another reader came');
+      if (this.#outputs.get(name) !== streamId) throw new Refusal(ABORTED, 'another reader came');
       const moved = this.#sendSome(process, 'stdout', sent, request.window, streamId) || this.#sendSome(process, 'stderr', sent, request.window, streamId);
       if (moved) continue;
       if (process.exit !== undefined && sent.stdout === process.written('stdout') && sent.stderr === process.written('stderr')) {
@@ -238,10 +169,6 @@ export class FakeGuest {
 function exitOf(process: FakeProcess): { status: number; exitedAt: Date; oomKilled: boolean; stdoutEnd: bigint; stderrEnd: bigint } {
   const exit = process.exit!;
   return { ...exit, exitedAt: new Date(1_700_000_000_000), stdoutEnd: BigInt(process.written('stdout')), stderrEnd: BigInt(process.written('stderr')) };
-}
-
-function nameOf(containerId: string, execId: string): string {
-  return `${containerId}/${execId === containerId ? '' : execId}`;
 }
 
 /** A stream's methods, free of `this`. */
