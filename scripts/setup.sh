@@ -78,7 +78,7 @@ apt() {
     -o Dpkg::Use-Pty=0 "$@"
 }
 
-# run_quietly COMMAND…: shows the end of the command's output, and only when it fails.
+# run_quietly COMMAND…: shows the command's output only when it fails; of a long one the beginning and the end.
 run_quietly() {
   local log
   log=$(mktemp)
@@ -86,7 +86,11 @@ run_quietly() {
     rm -f "$log"
     return 0
   fi
-  tail -n 30 "$log" >&2
+  if [ "$(wc -l < "$log")" -le 60 ]; then cat "$log" >&2; else
+    head -n 30 "$log" >&2
+    echo '    […]' >&2
+    tail -n 30 "$log" >&2
+  fi
   rm -f "$log"
   return 1
 }
@@ -140,7 +144,12 @@ step_npm() {
   print=$( (cat package-lock.json; node --version) | fingerprint)
   if [ -d node_modules ] && is_stamped npm "$print"; then return 0; fi
   begin "npm ci"
-  run_quietly npm ci --no-audit --no-fund --fetch-retries 5 || fail "npm ci failed" "is the npm registry reachable? npm config get registry"
+  local flags=(--no-audit --no-fund --fetch-retries 5)
+  # npm ci refuses a lock file that lacks the optional packages of other platforms, and npm writes such a one where the registry
+  # does not carry them. The versions are those of the lock file either way.
+  if ! npm ci "${flags[@]}" > /dev/null 2>&1; then
+    run_quietly npm install --no-save "${flags[@]}" || fail "npm install failed" "is the npm registry reachable? npm config get registry"
+  fi
   put_stamp npm "$print"
   finish
 }
