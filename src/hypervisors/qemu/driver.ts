@@ -1,0 +1,193 @@
+import { linkSignals, raceSignal, reasonOf, throwIfAborted } from '../../base/abort.ts';
+import { UndoStack } from '../../base/async-stack.ts';
+import { DomainError } from '../../core/model/errors.ts';
+import type { Clock, Files, Launcher, SocketDialer, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
+import type { HypervisorDriver, HypervisorInfo, LaunchOptions, VmEvent, VmRef, VmSession, VmSpec } from '../../core/ports/hypervisor.ts';
+import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
+import { formatVersion } from './version.ts';
+import { chooseAccelerator } from './accel.ts';
+import { qemuLaunchSpec } from './launch-spec.ts';
+import { Monitor } from './monitor.ts';
+import { longestSocket, vmPaths } from './paths.ts';
+import type { QemuProbe } from './probe.ts';
+import { QemuSession, exitedError } from './session.ts';
+
+/** sun_path of unix(7), less its final NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
+/** QEMU listens within tens of milliseconds; a loaded host may need more. */
+const MONITOR_MS = 15_000;
+/** A VM that is found again answers at once or is looked after without its monitor. */
+const ADOPT_MONITOR_MS = 2000;
+/** See #whileRunning. */
+const DEATH_GRACE_MS = 300;
+const KILL_MS = 10_000;
+const SIGKILL = 9;
+
+export interface QemuDriverParts {
+  readonly launcher: Launcher;
+  readonly dialer: SocketDialer;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly probe: QemuProbe;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'dropped'>;
+}
+
+/** Launches and finds again VMs of QEMU; owns the order of a boot. */
+export class QemuDriver implements HypervisorDriver {
+  readonly name = 'qemu';
+  readonly #parts: QemuDriverParts;
+
+  constructor(parts: QemuDriverParts) {
+    this.#parts = parts;
+  }
+
+  async probe(vmmPath: string, options: WaitOptions = {}): Promise<HypervisorInfo> {
+    return await this.#parts.probe.probe(vmmPath, options);
+  }
+
+  async launch(spec: VmSpec, options: LaunchOptions): Promise<VmSession> {
+    const { clock, launcher } = this.#parts;
+    const timed = async <T>(name: string, work: Promise<T>): Promise<T> => {
+      const started = clock.monotonicMs();
+      const result = await work;
+      options.onPhase?.(name, started, clock.monotonicMs());
+      return result;
+    };
+    throwIfAborted(options.signal);
+    const [info] = await timed('vmm-check', Promise.all([this.probe(spec.vmmPath, options), this.#checkFiles(spec)]));
+    const chosen = this.#choose(spec, info);
+    const launchSpec = qemuLaunchSpec(spec, chosen.accelerator);
+
+    await using undo = new UndoStack();
+    const process = await timed('vmm-start', launcher.start(vmPaths(spec.runDir).launcher, launchSpec, options));
+    undo.defer(async () => { await this.#endProcess(process); });
+    const events = new EarlyEvents();
+    const monitor = undo.use(this.#monitor(spec, events.take));
+    const version = await timed('vmm-monitor', this.#whileRunning(process, (signal) => monitor.connect({ deadlineMs: MONITOR_MS, signal }), options.signal));
+    const ref: VmRef = { driver: 'qemu', runDir: spec.runDir, process: process.identity, argv: launchSpec.argv };
+    const session = this.#session(spec, ref, process, monitor, { version: formatVersion(version), ...chosen });
+    events.to(session);
+    undo.move();
+    return session;
+  }
+
+  async adopt(ref: VmRef, spec: VmSpec, options: WaitOptions): Promise<VmSession | undefined> {
+    const { launcher, logger } = this.#parts;
+    const paths = vmPaths(ref.runDir);
+    const process = await launcher.adopt(paths.launcher, options);
+    if (process === undefined) return undefined;
+    const { pid, startTime, bootId } = process.identity;
+    if (hasEnded(process) || pid !== ref.process.pid || startTime !== ref.process.startTime || bootId !== ref.process.bootId) {
+      process.release();
+      return undefined;
+    }
+    const info = await this.probe(spec.vmmPath, options);
+    const accelerator = ref.argv.some((arg) => arg.includes('accel=kvm')) ? 'kvm' : 'tcg';
+    const kvm = info.accelerators.find(({ name }) => name === 'kvm');
+    const reason = spec.accelerator === 'auto' && accelerator === 'tcg' ? `KVM cannot be used: ${kvm?.reason ?? info.reason}` : '';
+    const events = new EarlyEvents();
+    const monitor = this.#monitor(spec, events.take);
+    const session = this.#session(spec, ref, process, monitor, { version: info.version, accelerator, reason });
+    events.to(session);
+    try {
+      await this.#whileRunning(process, (signal) => monitor.connect({ deadlineMs: ADOPT_MONITOR_MS, signal }), options.signal);
+    } catch (error) {
+      if (hasEnded(process) || options.signal?.aborted === true) {
+        session.release();
+        throwIfAborted(options.signal);
+        return undefined;
+      }
+      // The VM goes on without its monitor; the session says so and keeps trying.
+      logger.warn({ pid, err: error }, 'a VM was found again whose monitor does not answer');
+      monitor.reconnectLater(error instanceof Error ? error.message : String(error));
+    }
+    return session;
+  }
+
+  #choose(spec: VmSpec, info: HypervisorInfo): { accelerator: 'kvm' | 'tcg'; reason: string } {
+    if (!info.usable) throw new DomainError('VMM_NOT_USABLE', `QEMU cannot be used: ${info.reason}`, { remedy: 'see viv doctor' });
+    if (!info.machines.includes(spec.machine)) throw new DomainError('VMM_NOT_USABLE', `${info.path} has no machine ${spec.machine}`, { remedy: 'choose another machine in the profile' });
+    return chooseAccelerator(spec.accelerator, info.accelerators);
+  }
+
+  /** What QEMU would refuse after it was started is refused before. */
+  async #checkFiles(spec: VmSpec): Promise<void> {
+    const longest = longestSocket(spec.runDir);
+    if (Buffer.byteLength(longest) > MAX_SOCKET_PATH_BYTES) {
+      throw new DomainError('HOST_RESOURCE', `socket path is longer than ${MAX_SOCKET_PATH_BYTES} bytes: ${longest}`, { remedy: 'use a shorter run directory (--run)' });
+    }
+    const wanted = [['kernel', spec.kernel], ['initrd', spec.initrd], ['image', spec.image]] as const;
+    await Promise.all(
+      wanted.map(async ([what, path]) => {
+        if (path === '' || (await this.#parts.files.identify(path)) !== undefined) return;
+        throw new DomainError('GUEST_NOT_FOUND', `the guest's ${what} is not there: ${path}`, { remedy: 'build the guest (viv guest build), or correct the path in the profile', facts: { path } });
+      }),
+    );
+  }
+
+  #monitor(spec: VmSpec, emit: (event: VmEvent) => void): Monitor {
+    const { dialer, clock, logger, metrics } = this.#parts;
+    return new Monitor({ path: vmPaths(spec.runDir).qmpSocket, dialer, clock, metrics, logger: logger.child({ vm: spec.name }), emit });
+  }
+
+  #session(spec: VmSpec, ref: VmRef, process: SupervisedProcess, monitor: Monitor, seen: { version: string; accelerator: 'kvm' | 'tcg'; reason: string }): QemuSession {
+    const mode: VmSession['mode'] = {
+      hypervisor: 'qemu',
+      hypervisorVersion: seen.version,
+      accelerator: seen.accelerator,
+      acceleratorReason: seen.reason,
+      machine: spec.machine,
+      transport: spec.agentPort ? 'virtio-serial' : 'none',
+    };
+    const { clock, logger } = this.#parts;
+    return new QemuSession({ ref, mode, paths: vmPaths(ref.runDir), agentPort: spec.agentPort, process, clock, logger: logger.child({ vm: spec.name }) }, monitor);
+  }
+
+  /** Undo of a start. Its own failure is logged: the caller is told why the start failed. */
+  async #endProcess(process: SupervisedProcess): Promise<void> {
+    const { clock, logger } = this.#parts;
+    try {
+      await process.signal(SIGKILL);
+      await Promise.race([process.ended, clock.sleep(KILL_MS)]);
+    } catch (error) {
+      logger.error({ pid: process.identity.pid, err: error }, 'cannot end a VM whose start failed');
+    } finally {
+      process.release();
+    }
+  }
+
+  /** The work's outcome, or VMM_EXITED as soon as the process ends, whichever is first. */
+  async #whileRunning<T>(process: SupervisedProcess, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    using linked = linkSignals(signal);
+    void process.ended.then((end) => { linked.abort(exitedError(end)); });
+    try {
+      return await raceSignal(work(linked.signal), linked.signal);
+    } catch (error) {
+      if (linked.signal.aborted) throw reasonOf(linked.signal);
+      // A dying VMM closes its sockets first and is reaped a moment later.
+      await Promise.race([process.ended, this.#parts.clock.sleep(DEATH_GRACE_MS)]);
+      if (process.end !== undefined) throw exitedError(process.end, error);
+      throw error instanceof DomainError ? error : new DomainError('VMM_FAILED', `QEMU's monitor failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  }
+}
+
+/** Keeps what the monitor tells before there is a session to tell it to. */
+class EarlyEvents {
+  #kept: VmEvent[] = [];
+  #session: QemuSession | undefined;
+  readonly take = (event: VmEvent): void => {
+    if (this.#session === undefined) this.#kept.push(event);
+    else this.#session.take(event);
+  };
+
+  to(session: QemuSession): void {
+    this.#session = session;
+    for (const event of this.#kept.splice(0)) session.take(event);
+  }
+}
+
+function hasEnded(process: SupervisedProcess): boolean {
+  return process.end !== undefined;
+}

@@ -1,0 +1,23 @@
+import type { LaunchSpec } from '../../core/ports/host.ts';
+import type { VmSpec } from '../../core/ports/hypervisor.ts';
+import { qemuArgv } from './argv.ts';
+
+/** How much of a console is kept: the newer of two files of this size at most. */
+const RING_BYTES = 1024 * 1024;
+
+/**
+ * How the launcher starts QEMU: without any capability or way to get one, and in an empty network namespace, since a VM of this issue
+ * has no network. It runs as root's uid, so that it can open the kernel, the image and /dev/kvm; as such it owns files and nothing more.
+ */
+export function qemuLaunchSpec(spec: VmSpec, accelerator: 'kvm' | 'tcg'): LaunchSpec {
+  return {
+    name: 'vmm',
+    argv: qemuArgv(spec, accelerator),
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    keepCapabilities: [],
+    noNewPrivs: true,
+    namespaces: [{ type: 'net' }],
+    console: true,
+    ringBytes: RING_BYTES,
+  };
+}
