@@ -45,6 +45,10 @@ pub struct Config {
     /// Ids and drivers of the devices given with an id, in order.
     pub devices: Vec<(String, String)>,
     pub chardevs: Vec<String>,
+    /// Sockets that QEMU connects to, such as virtiofsd's.
+    pub outgoing: Vec<String>,
+    /// A reset ends the machine (`-action reboot=shutdown`).
+    pub end_at_reset: bool,
     /// Of `--fake-fault`: for what happens before kernel parameters are read.
     pub fault: String,
     pub accelerator: String,
@@ -79,6 +83,7 @@ pub fn parse(argv: &[String]) -> Config {
             "qmp" => config.monitors.extend(properties.place()),
             "chardev" => {
                 config.chardevs.push(properties.get("id").unwrap_or_default().to_owned());
+                config.outgoing.extend(properties.outgoing());
                 chardevs.push(properties);
             }
             "mon" if properties.get("mode") == Some("control") => monitor_ids.push(properties.get("chardev").unwrap_or(&properties.kind).to_owned()),
@@ -129,6 +134,7 @@ fn take_value(config: &mut Config, option: &str, value: &str, properties: &Prope
         "smp" => config.cpus = properties.get("cpus").unwrap_or(&properties.kind).parse().unwrap_or(1),
         "action" => {
             config.stay_after_shutdown |= properties.get("shutdown") == Some("pause");
+            config.end_at_reset |= properties.get("reboot") == Some("shutdown");
             config.panic_action = properties.get("panic").unwrap_or(&config.panic_action).to_owned();
         }
         "accel" => config.accelerator = properties.kind.clone(),
@@ -197,6 +203,12 @@ impl Properties {
 
     fn get(&self, key: &str) -> Option<&str> {
         self.pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The path of a socket that is not ours to listen on.
+    fn outgoing(&self) -> Option<String> {
+        let listens = matches!(self.get("server"), Some("on" | ""));
+        self.get("path").filter(|_| self.kind == "socket" && !listens).map(str::to_owned)
     }
 
     /// Where a character device leads: `socket,path=…`, `socket,fd=…`, `stdio`, or `unix:PATH` of `-qmp`.

@@ -15,7 +15,7 @@ pub struct Faults {
 }
 
 /// Every name that is understood.
-const KNOWN: [&str; 40] = [
+pub const KNOWN: [&str; 40] = [
     "second-sandbox-wipes",
     "start-hangs",
     "create-destroys-first",

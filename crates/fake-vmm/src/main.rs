@@ -37,11 +37,17 @@ fn run(config: Config, faults: Faults) -> ExitCode {
     }
 }
 
+const DEVICES: &str = "name \"vhost-user-fs-pci\", bus PCI\nname \"pvpanic-pci\", bus PCI\nname \"virtio-serial-pci\", bus PCI, alias \"virtio-serial\"\n\
+    name \"virtio-rng-pci\", bus PCI\nname \"virtio-blk-pci\", bus PCI\nname \"virtio-net-pci\", bus PCI\nname \"virtio-mem-pci\", bus PCI\n\
+    name \"virtio-balloon-pci\", bus PCI";
+
 /// `-accel help` and its like.
 fn help(option: &str) -> ExitCode {
     let text = match option {
-        "accel" => "Accelerators supported in QEMU binary:\ntcg\nkvm",
+        // No kvm: nothing runs on a processor here, and a probe that tries would wait for it.
+        "accel" => "Accelerators supported in QEMU binary:\ntcg",
         "machine" | "M" => "Supported machines are:\nmicrovm              microvm (i386)\nq35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-7.2)",
+        "device" => DEVICES,
         "cpu" => "Available CPUs:\nx86 host\nx86 max",
         _ => "",
     };

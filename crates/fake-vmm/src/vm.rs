@@ -8,6 +8,7 @@ use crate::faults::Faults;
 use crate::port::Port;
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use viv_launcher::json::{object, Value};
 
@@ -67,12 +68,16 @@ pub struct Vm {
     boot_at: Duration,
     booted: bool,
     hang_line_at: Option<Duration>,
+    /// Held so that the other side sees our end.
+    _outgoing: Vec<UnixStream>,
 }
 
 impl Vm {
     pub fn new(mut config: Config, faults: Faults) -> io::Result<Vm> {
         let agent = config.agent.as_ref().map(AgentPort::open).transpose()?;
         let console = config.console.as_ref().map(Port::open).transpose()?;
+        let connect = |path: &String| UnixStream::connect(path).map_err(|error| io::Error::other(format!("Failed to connect to '{path}': {error}")));
+        let outgoing = config.outgoing.iter().map(connect).collect::<io::Result<Vec<UnixStream>>>()?;
         let devices = std::mem::take(&mut config.devices);
         let boot_at = Duration::from_millis(faults.number("boot-delay", 1000).unwrap_or(0));
         let mut vm = Vm {
@@ -88,6 +93,7 @@ impl Vm {
             boot_id: std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned(),
             boot_at,
             booted: false,
+            _outgoing: outgoing,
             hang_line_at: faults.has("boot-hang").then_some(Duration::ZERO),
             config,
             faults,
@@ -259,7 +265,12 @@ impl Vm {
 
     /// The guest begins from its kernel again.
     fn reset(&mut self) {
-        self.emit("RESET", Some(object([("guest", Value::from(false)), ("reason", Value::from("host-qmp-system-reset"))])));
+        let why = object([("guest", Value::from(false)), ("reason", Value::from("host-qmp-system-reset"))]);
+        if self.config.end_at_reset {
+            self.emit("SHUTDOWN", Some(why));
+            return self.end_or_stay(RunState::Shutdown, 0);
+        }
+        self.emit("RESET", Some(why));
         self.boot_at = self.now();
         self.booted = false;
         if let Some(agent) = &mut self.agent {

@@ -17,6 +17,22 @@ fn the_version_is_told_like_qemus() {
     assert_eq!(output(&["--version"]), "QEMU emulator version 7.2.22 (fake-vmm)\n");
     assert_eq!(output(&["--fake-fault=old-version", "--version"]), "QEMU emulator version 4.2.0 (fake-vmm)\n");
     assert!(output(&["-accel", "help"]).contains("tcg"));
+    assert!(output(&["-machine", "help"]).contains("\nq35 "));
+    assert!(output(&["-device", "help"]).contains("name \"vhost-user-fs-pci\""));
+}
+
+#[test]
+fn it_connects_to_a_file_system_daemon_and_fails_without_one() {
+    let path = format!("/tmp/vv-fs-{}.sock", std::process::id());
+    let chardev = format!("socket,id=fs0,path={path}");
+    let mut without = Vmm::start_with("", &["-chardev", &chardev]);
+    assert_eq!(without.end().code(), Some(1));
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("bind");
+    let vmm = Vmm::start_with("", &["-chardev", &chardev]);
+    let (mut daemon, _) = listener.accept().expect("a connection");
+    std::fs::remove_file(&path).expect("remove");
+    drop(vmm);
+    assert_eq!(daemon.read(&mut [0; 1]).expect("the end"), 0);
 }
 
 #[test]

@@ -6,4 +6,5 @@ pub mod link;
 pub mod port;
 pub mod processes;
 pub mod service;
+pub mod spoil;
 pub mod wire;

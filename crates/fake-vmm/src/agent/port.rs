@@ -1,7 +1,8 @@
 //! The agent's port: link, frames and calls, and the faults that spoil them.
 
-use crate::agent::frames::{self, frame, Decoder, Incoming, DATA, REQUEST, RESPONSE};
+use crate::agent::frames::{Decoder, Incoming, REQUEST};
 use crate::agent::link::{self, Link, Step};
+use crate::agent::spoil;
 use crate::agent::service::{self, Call, Effect, Facts};
 use crate::agent::wire::Message;
 use crate::args::Place;
@@ -248,7 +249,8 @@ impl AgentPort {
             return;
         }
         for reply in replies.list {
-            let bytes = self.encode(reply, faults);
+            let method = if let Reply::Response { stream, .. } = &reply { self.methods.remove(stream) } else { None };
+            let bytes = spoil::encode(reply, &method.unwrap_or_default(), faults);
             if let Some(delay) = faults.number("agent-slow", 100) {
                 self.delayed.push_back((now + Duration::from_millis(delay), bytes));
             } else if !faults.has("agent-out-of-order") {
@@ -260,35 +262,6 @@ impl AgentPort {
                 self.swapped = Some((now + SWAP_PATIENCE, bytes));
             }
         }
-    }
-
-    /// The frame of a reply, spoiled as the faults want it.
-    fn encode(&mut self, reply: Reply, faults: &Faults) -> Vec<u8> {
-        let (stream, answer) = match reply {
-            Reply::Data { stream, message } => return frame(stream, DATA, &message),
-            Reply::Response { stream, answer } => (stream, answer),
-        };
-        let method = self.methods.remove(&stream).unwrap_or_default();
-        let body = match &answer {
-            Ok(payload) => frames::response(Ok(payload)),
-            Err((code, message)) => {
-                let trace = if faults.has("agent-backtrace") { "\n\nStack backtrace:\n   0: fake::main" } else { "" };
-                frames::response(Err((*code as u32, &format!("{message}{trace}"))))
-            }
-        };
-        let spoils = |name: &str| faults.hits(name, &method);
-        if spoils("agent-garbage") {
-            return (0..64u8).map(|byte| byte.wrapping_mul(37) ^ 0xa5).collect();
-        }
-        let stream = if spoils("agent-even-stream") { stream + 1 } else { stream };
-        let mut bytes = frame(stream, RESPONSE, &body);
-        if spoils("agent-oversized") {
-            bytes[..4].copy_from_slice(&(64u32 << 20).to_be_bytes());
-        }
-        if spoils("agent-duplicate") {
-            bytes.extend_from_within(..);
-        }
-        bytes
     }
 }
 

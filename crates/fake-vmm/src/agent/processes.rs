@@ -74,7 +74,7 @@ pub fn wait(call: &mut Call<'_>) -> Outcome {
             if discards {
                 process.discard_output();
             }
-            process.wait(call.stream);
+            process.calls.wait(call.stream);
             None
         }
         Err(error) => Some(Err(error)),
@@ -113,7 +113,7 @@ pub fn read(call: &mut Call<'_>, effect: &mut Effect) -> Outcome {
     let index = if call.method == "ReadStdout" { STDOUT } else { STDERR };
     match call.guest.process(&call.request.text(1), &call.request.text(2)) {
         Ok(process) => {
-            process.take_output(index, call.stream, most.min(DEADLY_READ) as usize);
+            process.calls.take(index, call.stream, most.min(DEADLY_READ) as usize);
             None
         }
         Err(error) => Some(Err(error)),

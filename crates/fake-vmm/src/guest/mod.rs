@@ -1,5 +1,6 @@
 //! The simulated guest: what an agent would know of its containers.
 
+pub mod calls;
 pub mod container;
 pub mod process;
 pub mod program;
@@ -76,10 +77,6 @@ impl Guest {
                     if !process.serve(replies) {
                         break;
                     }
-                }
-                for call in process.waiters_done() {
-                    let status = process.exit.map_or(0, |exit| exit.status);
-                    replies.answer(call, Ok(Builder::new().signed(1, status.into()).finish()));
                 }
                 if let Some(exit) = process.exit_to_tell() {
                     ended.push(Builder::new().text(1, id).text(2, exec).message(3, exit));

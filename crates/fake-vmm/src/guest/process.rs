@@ -1,15 +1,11 @@
 //! One simulated process: runs its program, and serves whoever reads, writes and waits.
 
 use crate::agent::wire::Builder;
+use crate::guest::calls::Calls;
 use crate::guest::program::{script_steps, spewed, Program, Step, Surroundings};
 use crate::guest::reply::{Code, Replies};
 use crate::guest::streams::{Input, Output, Refusal};
-use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Largest piece of output in one message.
-const CHUNK: usize = 256 << 10;
-const DEFAULT_WINDOW: u64 = 1 << 20;
 
 pub const STDOUT: usize = 0;
 pub const STDERR: usize = 1;
@@ -22,17 +18,18 @@ pub struct Exit {
     pub oom_killed: bool,
 }
 
-/// One Output call.
-struct Reader {
-    stream: u32,
-    window: u64,
-    sent: [u64; 2],
+#[derive(PartialEq, Eq)]
+enum Progress {
+    Done,
+    /// It did something and may do more at once.
+    GoesOn,
+    Waits,
 }
 
-/// One ReadStdout or ReadStderr call.
-struct Take {
-    call: u32,
-    most: usize,
+impl Progress {
+    fn done_or_waits(done: bool) -> Progress {
+        if done { Progress::Done } else { Progress::Waits }
+    }
 }
 
 pub struct Process {
@@ -45,9 +42,7 @@ pub struct Process {
     env: Vec<String>,
     started: bool,
     wake: Option<Duration>,
-    reader: Option<Reader>,
-    takes: [VecDeque<Take>; 2],
-    waiters: Vec<u32>,
+    pub calls: Calls,
     term_seen: u32,
     exit_told: bool,
 }
@@ -64,9 +59,7 @@ impl Process {
             env,
             started: false,
             wake: None,
-            reader: None,
-            takes: Default::default(),
-            waiters: Vec::new(),
+            calls: Calls::default(),
             term_seen: 0,
             exit_told: false,
         }
@@ -113,80 +106,87 @@ impl Process {
 
     /// One step; false when it has to wait.
     fn step(&mut self, now: Duration) -> bool {
-        let due = self.wake.is_none_or(|wake| wake <= now);
-        let Some(step) = self.program.front_mut() else {
+        let Some(mut step) = self.program.pop_front() else {
             self.end(0, false);
             return false;
         };
-        let done = match step {
-            Step::Write { stderr, data } => {
-                let output = &mut self.outputs[if *stderr && !self.terminal { STDERR } else { STDOUT }];
-                let count = data.len().min(output.room());
-                output.push(data.drain(..count));
-                data.is_empty()
-            }
-            Step::Spew { from, until } => {
-                let output = &mut self.outputs[STDOUT];
-                let to = until.saturating_sub(*from).min(output.room() as u64) + *from;
-                output.push((*from..to).map(spewed));
-                *from = to;
-                to == *until
-            }
-            Step::Cat => {
-                let output = &mut self.outputs[STDOUT];
-                let bytes = self.input.take(output.room());
-                output.push(bytes.into_iter());
-                self.input.at_end()
-            }
-            Step::Sleep(length) if self.wake.is_none() => {
-                self.wake = Some(now + *length);
-                return true;
-            }
-            Step::Sleep(_) => {
-                self.wake = self.wake.filter(|_| !due);
-                due
-            }
-            Step::Counter { every, next } => {
-                if !due {
-                    return false;
-                }
-                let line = format!("{next}\n");
-                if line.len() > self.outputs[STDOUT].room() {
-                    return false;
-                }
-                self.wake = Some(self.wake.unwrap_or(now) + *every);
-                *next += 1;
-                self.outputs[STDOUT].push(line.bytes());
-                return true;
-            }
-            Step::TrapTerm(code) => {
-                if self.term_seen == 0 || self.outputs[STDOUT].room() < 5 {
-                    return false;
-                }
-                self.term_seen -= 1;
-                self.outputs[STDOUT].push(b"TERM\n".iter().copied());
-                if let Some(code) = *code {
-                    self.end(code, false);
-                }
-                return true;
-            }
+        let progress = match &mut step {
+            Step::Write { stderr, data } => self.write_out(*stderr, data),
+            Step::Spew { from, until } => self.spew(from, *until),
+            Step::Cat => self.copy_input(),
+            Step::Sleep(length) => self.sleep(now, *length),
+            Step::Counter { every, next } => self.count(now, *every, next),
+            Step::TrapTerm(code) => self.trap(*code),
             Step::Shell => return self.shell_line(),
-            Step::Status(_) => true,
+            Step::Status(_) => Progress::Done,
             Step::Exit(status) => {
-                let status = *status;
-                self.end(status, false);
-                return false;
+                self.end(*status, false);
+                Progress::Done
             }
         };
-        if done {
-            self.program.pop_front();
+        if progress != Progress::Done && self.exit.is_none() {
+            self.program.push_front(step);
         }
-        done
+        progress != Progress::Waits
+    }
+
+    fn write_out(&mut self, stderr: bool, data: &mut Vec<u8>) -> Progress {
+        let output = &mut self.outputs[if stderr && !self.terminal { STDERR } else { STDOUT }];
+        let count = data.len().min(output.room());
+        output.push(data.drain(..count));
+        Progress::done_or_waits(data.is_empty())
+    }
+
+    fn spew(&mut self, from: &mut u64, until: u64) -> Progress {
+        let output = &mut self.outputs[STDOUT];
+        let to = until.saturating_sub(*from).min(output.room() as u64) + *from;
+        output.push((*from..to).map(spewed));
+        *from = to;
+        Progress::done_or_waits(to == until)
+    }
+
+    fn copy_input(&mut self) -> Progress {
+        let output = &mut self.outputs[STDOUT];
+        let bytes = self.input.take(output.room());
+        output.push(bytes.into_iter());
+        Progress::done_or_waits(self.input.at_end())
+    }
+
+    fn sleep(&mut self, now: Duration, length: Duration) -> Progress {
+        let due = *self.wake.get_or_insert(now + length) <= now;
+        self.wake = self.wake.filter(|_| !due);
+        Progress::done_or_waits(due)
+    }
+
+    fn count(&mut self, now: Duration, every: Duration, next: &mut u64) -> Progress {
+        let line = format!("{next}\n");
+        let due = self.wake.is_none_or(|wake| wake <= now);
+        if !due || line.len() > self.outputs[STDOUT].room() {
+            return Progress::Waits;
+        }
+        self.wake = Some(self.wake.unwrap_or(now) + every);
+        *next += 1;
+        self.outputs[STDOUT].push(line.bytes());
+        Progress::GoesOn
+    }
+
+    fn trap(&mut self, code: Option<i32>) -> Progress {
+        const WORD: &[u8] = b"TERM\n";
+        if self.term_seen == 0 || self.outputs[STDOUT].room() < WORD.len() {
+            return Progress::Waits;
+        }
+        self.term_seen -= 1;
+        self.outputs[STDOUT].push(WORD.iter().copied());
+        if let Some(code) = code {
+            self.end(code, false);
+        }
+        Progress::GoesOn
     }
 
     /// Puts the steps of the next line of stdin before the shell itself.
     fn shell_line(&mut self) -> bool {
         let Some(line) = self.input.take_line() else {
+            self.program.push_front(Step::Shell);
             if self.input.at_end() {
                 self.end(0, false);
             }
@@ -196,6 +196,7 @@ impl Process {
         let mut steps = script_steps(String::from_utf8_lossy(&line).trim_end(), &around);
         // The exit that ends every script must not end the shell.
         steps.pop_back();
+        self.program.push_front(Step::Shell);
         for step in steps.into_iter().rev() {
             self.program.push_front(step);
         }
@@ -212,30 +213,13 @@ impl Process {
         }
     }
 
-    /// Output: this reader takes the place of an earlier one.
+    /// Output, from offsets that are kept.
     pub fn read_from(&mut self, stream: u32, offsets: [u64; 2], window: u64, replies: &mut Replies) {
         if let Some(index) = (0..2).find(|index| !self.outputs[*index].has(offsets[*index])) {
             let output = &self.outputs[index];
             return replies.fail(stream, Code::OutOfRange, format!("stream {} has {} to {}", index + 1, output.acked(), output.written()));
         }
-        if let Some(earlier) = self.reader.take() {
-            replies.fail(earlier.stream, Code::Aborted, "another reader came");
-        }
-        let window = if window == 0 { DEFAULT_WINDOW } else { window };
-        self.reader = Some(Reader { stream, window, sent: offsets });
-    }
-
-    pub fn take_output(&mut self, index: usize, call: u32, most: usize) {
-        self.takes[index].push_back(Take { call, most });
-    }
-
-    pub fn wait(&mut self, call: u32) {
-        self.waiters.push(call);
-    }
-
-    /// Waiters that can be answered now.
-    pub fn waiters_done(&mut self) -> Vec<u32> {
-        if self.exit.is_some() { std::mem::take(&mut self.waiters) } else { Vec::new() }
+        self.calls.read_from(stream, offsets, window, replies);
     }
 
     pub fn discard_output(&mut self) {
@@ -247,19 +231,14 @@ impl Process {
 
     /// The link began anew: nobody waits for these answers any more. What runs goes on.
     pub fn forget_calls(&mut self) {
-        self.reader = None;
-        self.takes = Default::default();
-        self.waiters.clear();
+        self.calls = Calls::default();
         self.input.forget_calls();
     }
 
     /// Ends every call, as when the process is removed.
     pub fn end_calls(&mut self, replies: &mut Replies) {
-        let takes = self.takes.iter_mut().flat_map(|takes| takes.drain(..)).map(|take| take.call);
-        let calls: Vec<u32> = takes.chain(self.waiters.drain(..)).chain(self.reader.take().map(|reader| reader.stream)).collect();
-        for call in calls.into_iter().chain(self.input.abandon()) {
-            replies.fail(call, Code::Aborted, "the container is being removed");
-        }
+        self.calls.end_all(replies);
+        self.input.abandon().into_iter().for_each(|call| replies.fail(call, Code::Aborted, "the container is being removed"));
     }
 
     /// Serves stdin, readers and takes as far as it goes; tells whether the program may go on because of it.
@@ -269,56 +248,13 @@ impl Process {
         }
         let accepted = self.input.accepted();
         let done = self.input.settle();
-        let mut moved = !done.is_empty() || self.input.accepted() != accepted;
+        let moved = !done.is_empty() || self.input.accepted() != accepted;
         for write in done {
             let Some(call) = write.call else { continue };
             let value = if write.by_offset { write.accepted } else { write.length as u64 };
             replies.answer(call, Ok(Builder::new().number(1, value).finish()));
         }
-        moved |= self.serve_takes(replies);
-        self.serve_reader(replies);
-        moved
-    }
-
-    fn serve_takes(&mut self, replies: &mut Replies) -> bool {
-        let mut moved = false;
-        for (output, takes) in self.outputs.iter_mut().zip(&mut self.takes) {
-            while let Some(take) = takes.front() {
-                let bytes = output.copy(output.acked(), take.most);
-                if bytes.is_empty() && self.exit.is_none() && take.most > 0 {
-                    break;
-                }
-                moved |= output.ack(output.acked() + bytes.len() as u64);
-                replies.answer(take.call, Ok(Builder::new().data(1, &bytes).finish()));
-                takes.pop_front();
-            }
-        }
-        moved
-    }
-
-    fn serve_reader(&mut self, replies: &mut Replies) {
-        let Some(reader) = &mut self.reader else { return };
-        for (index, output) in self.outputs.iter().enumerate() {
-            loop {
-                // Acknowledged before it was sent: the reader has it from elsewhere.
-                reader.sent[index] = reader.sent[index].max(output.acked());
-                let until = output.written().min(output.acked() + reader.window);
-                let most = until.saturating_sub(reader.sent[index]).min(CHUNK as u64) as usize;
-                if most == 0 || replies.room == 0 {
-                    break;
-                }
-                let data = output.copy(reader.sent[index], most);
-                let chunk = Builder::new().number(1, reader.sent[index]).data(2, &data);
-                reader.sent[index] += data.len() as u64;
-                replies.data(reader.stream, Builder::new().message(index as u64 + 1, chunk).finish());
-            }
-        }
-        let all_sent = (0..2).all(|index| reader.sent[index] == self.outputs[index].written());
-        if let (Some(exit), true) = (self.exit, all_sent) {
-            replies.data(reader.stream, Builder::new().message(3, exit_message(&exit, &self.outputs)).finish());
-            replies.answer(reader.stream, Ok(Vec::new()));
-            self.reader = None;
-        }
+        self.calls.serve(&mut self.outputs, self.exit, replies) || moved
     }
 
     /// The exit, once.
@@ -333,7 +269,7 @@ impl Process {
 }
 
 /// `vivarium.agent.v1.Exit`
-fn exit_message(exit: &Exit, outputs: &[Output; 2]) -> Builder {
+pub fn exit_message(exit: &Exit, outputs: &[Output; 2]) -> Builder {
     let at = Builder::new().number(1, exit.at.as_secs()).number(2, exit.at.subsec_nanos().into());
     Builder::new()
         .signed(1, exit.status.into())
