@@ -5,6 +5,8 @@ export interface Column<Row> {
   readonly wide?: boolean;
   /** The longest text shown outside the wide form; longer ones end in "…". */
   readonly maxWidth?: number;
+  /** Numbers line up at their ends. */
+  readonly right?: boolean;
 }
 
 /** Aligned columns, three blanks between them, no blanks at the ends of lines. Ends with a line break. */
@@ -16,7 +18,9 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   };
   const cells = [shown.map((column) => column.title), ...rows.map((row) => shown.map((column) => cut(oneLine(column.text(row)), column)))];
   const widths = shown.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)));
-  return cells.map((line) => `${line.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('   ').trimEnd()}\n`).join('');
+  const aligned = (cell: string, index: number): string =>
+    shown[index]?.right === true ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0);
+  return cells.map((line) => `${line.map(aligned).join('   ').trimEnd()}\n`).join('');
 }
 
 /** Names and commands come from others: nothing in a cell may break the line or steer the terminal. */

@@ -27,8 +27,8 @@ export function renderTimings(timings: readonly CallTiming[], mode: Mode | undef
   const table = renderTable<TimingRow>(
     [
       { title: 'PHASE', text: (row) => row.step },
-      { title: 'START', text: (row) => row.start.padStart(9) },
-      { title: 'TIME', text: (row) => row.took.padStart(9) },
+      { title: 'START', text: (row) => row.start, right: true },
+      { title: 'TIME', text: (row) => row.took, right: true },
     ],
     rows,
   );

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { parseAddress } from '../../../src/cli/client/address.ts';
+import { UsageError } from '../../../src/cli/cli-error.ts';
+
+test.each(['unix:/run/v.sock', 'unix:///run/v.sock', '/run/v.sock'])('%s is an address', (text) => {
+  expect(parseAddress(text)).toEqual({ text: 'unix:/run/v.sock', socketPath: '/run/v.sock' });
+});
+
+test.each(['', 'tcp://localhost:1', 'unix:relative', 'localhost', 'unix:'])('"%s" is none', (text) => {
+  expect(() => parseAddress(text)).toThrow(UsageError);
+});
+
+test('a path that does not fit a socket address is refused with its length', () => {
+  expect(parseAddress(`/${'x'.repeat(106)}`).socketPath).toHaveLength(107);
+  expect(() => parseAddress(`/${'x'.repeat(107)}`)).toThrow('the socket path is 108 bytes long, a Unix socket takes 107');
+});
