@@ -1,0 +1,62 @@
+import { pino, stdSerializers, type Logger as PinoBase } from 'pino';
+import type { Logger } from '../core/ports/telemetry.ts';
+
+export interface LoggerOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly format: 'json' | 'pretty';
+}
+
+/** What never reaches a log: environment and arguments of containers may hold secrets. */
+const REDACTED = ['env', '*.env', 'spec.env', '*.spec.env', 'data', '*.data', 'token', '*.token'];
+
+class PinoLogger implements Logger {
+  readonly #pino: PinoBase;
+
+  constructor(base: PinoBase) {
+    this.#pino = base;
+  }
+
+  child(bindings: Readonly<Record<string, string | number>>): Logger {
+    return new PinoLogger(this.#pino.child(bindings));
+  }
+
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void {
+    this.#pino.debug(fields, message);
+  }
+
+  info(fields: Readonly<Record<string, unknown>>, message: string): void {
+    this.#pino.info(fields, message);
+  }
+
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void {
+    this.#pino.warn(fields, message);
+  }
+
+  error(fields: Readonly<Record<string, unknown>>, message: string): void {
+    this.#pino.error(fields, message);
+  }
+}
+
+/** One line an event on stderr: JSON, or text for a person. Written at once, so that a crash loses none. */
+export function createLogger(options: LoggerOptions): Logger {
+  const destination = options.format === 'json' ? pino.destination({ dest: 2, sync: true }) : { write: (line: string) => { process.stderr.write(readable(line)); } };
+  return new PinoLogger(
+    pino(
+      {
+        level: options.level,
+        base: null,
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+        serializers: { error: stdSerializers.errWithCause, err: stdSerializers.errWithCause },
+        redact: { paths: REDACTED, censor: '[redacted]' },
+      },
+      destination,
+    ),
+  );
+}
+
+function readable(line: string): string {
+  const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${rest.length === 0 ? '' : ` (${rest.join(' ')})`}\n`;
+}
