@@ -1,6 +1,7 @@
 // Bundles what runs: the command line (in pieces that load when they are needed), the daemon and the guest builder. An entry point that does not exist is left out.
 import { build } from 'esbuild';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +15,17 @@ const banner = [
   'const __filename = __fileURLToPath(import.meta.url);',
   "const __dirname = __fileURLToPath(new URL('.', import.meta.url));",
 ].join('\n');
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+// Empty where there is no git or no repository: an unpacked archive can be built too.
+function commit() {
+  try {
+    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return '';
+  }
+}
 
 const common = {
   absWorkingDir: root,
@@ -30,6 +42,7 @@ const common = {
   minifySyntax: true,
   minifyWhitespace: true,
   keepNames: false,
+  define: { __VIVARIUM_VERSION__: JSON.stringify(version), __VIVARIUM_COMMIT__: JSON.stringify(commit()) },
   logLevel: 'warning',
 };
 

@@ -24,7 +24,7 @@ const tailBytes = 8192;
 const tailLines = 20;
 
 /** `viv daemon start`: starts it in a session of its own, its output in ROOT/vivd.log, and waits until it serves. */
-export const startDaemon: Action<StartFlags> = async (context, _operands, flags) => {
+export const startDaemon: Action<StartFlags> = async (context, operands, flags) => {
   const timeoutMs = parseDurationMs(flags.time, '--time');
   const address = listenAddress(context, flags);
   const running = await askVersion({ ...context, address });
@@ -35,7 +35,7 @@ export const startDaemon: Action<StartFlags> = async (context, _operands, flags)
   const logPath = join(root, 'vivd.log');
   await using log = await open(logPath, 'a+', 0o600);
   const logStart = (await log.stat()).size;
-  const child = spawn(context.daemonProgram, daemonArguments(context, flags, root, address), {
+  const child = spawn(context.daemonProgram, [...daemonArguments(context, flags, root, address), ...operands], {
     cwd: '/', detached: true, stdio: ['ignore', log.fd, log.fd], env: context.host.env,
   });
   using connection = openConnection(address, context.signal);

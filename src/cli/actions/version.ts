@@ -18,7 +18,7 @@ export const version: Action<VersionFlags> = async (context, _operands, flags) =
     return ExitCode.ok;
   }
   const lines = [`viv ${client.version} (node ${client.nodeVersion})`];
-  if (server !== undefined) lines.push(`vivd ${server.version} (node ${server.nodeVersion}, api ${server.apiVersion}${server.gitCommit === '' ? '' : `, commit ${server.gitCommit}`})`);
+  if (server !== undefined) lines.push(`vivd ${server.version} (node ${server.nodeVersion.replace(/^v/, '')}, api ${server.apiVersion}${server.gitCommit === '' ? '' : `, commit ${server.gitCommit}`})`);
   else if (flags.client !== true) lines.push(`vivd: no answer at ${context.address.text}`);
   context.host.stdout.write(`${lines.join('\n')}\n`);
   return ExitCode.ok;

@@ -39,7 +39,7 @@ const channelOptions = {
 
 /** @param signal ends every call that has no signal of its own */
 export function openConnection(address: DaemonAddress, signal: AbortSignal): Connection {
-  const channel = new Channel(`unix://${address.socketPath}`, ChannelCredentials.createInsecure(), channelOptions);
+  const channel = new Channel(address.target, ChannelCredentials.createInsecure(), channelOptions);
   const factory = createClientFactory().use(errorDetailsClientMiddleware);
   return {
     clients: async <Name extends ServiceName>(...names: Name[]): Promise<Clients<Name>> => {

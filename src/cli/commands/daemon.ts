@@ -4,8 +4,8 @@ import type { Bind } from '../program.ts';
 /** `viv daemon …` */
 export function registerDaemonCommands(program: Command, bind: Bind): void {
   const group = program.command('daemon').description('the daemon in the background');
-  const start = group.command('start')
-    .description('start the daemon and wait until it serves')
+  const start = group.command('start [option...]')
+    .description('start the daemon and wait until it serves; options after -- are handed to it')
     .option('--root <directory>', 'where it keeps its records (VIVARIUM_ROOT; default: /var/lib/vivarium)')
     .option('--run <directory>', 'where it keeps its sockets (VIVARIUM_RUN; default: /run/vivarium)')
     .option('--listen <address>', 'its socket (VIVARIUM_LISTEN; default: --host, else unix:RUN/vivd.sock)')

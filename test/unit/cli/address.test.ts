@@ -3,10 +3,15 @@ import { parseAddress } from '../../../src/cli/client/address.ts';
 import { UsageError } from '../../../src/cli/cli-error.ts';
 
 test.each(['unix:/run/v.sock', 'unix:///run/v.sock', '/run/v.sock'])('%s is an address', (text) => {
-  expect(parseAddress(text)).toEqual({ text: 'unix:/run/v.sock', socketPath: '/run/v.sock' });
+  expect(parseAddress(text)).toEqual({ text: 'unix:/run/v.sock', target: 'unix:///run/v.sock', socketPath: '/run/v.sock' });
 });
 
-test.each(['', 'tcp://localhost:1', 'unix:relative', 'localhost', 'unix:'])('"%s" is none', (text) => {
+test('a loopback port is an address', () => {
+  expect(parseAddress('tcp:127.0.0.1:900')).toEqual({ text: 'tcp:127.0.0.1:900', target: 'dns:127.0.0.1:900', socketPath: undefined });
+  expect(parseAddress('tcp:[::1]:900').target).toBe('dns:[::1]:900');
+});
+
+test.each(['', 'tcp:localhost', 'tcp:x:port', 'unix:relative', 'localhost', 'unix:'])('"%s" is none', (text) => {
   expect(() => parseAddress(text)).toThrow(UsageError);
 });
 
