@@ -1,8 +1,9 @@
-declare const __VIVARIUM_VERSION__: string | undefined;
+import packageJson from '../../package.json' with { type: 'json' };
+
 declare const __VIVARIUM_COMMIT__: string | undefined;
 
-/** What was built; the bundler puts the values in. */
+/** What was built; the bundler puts the commit in. */
 export const BUILD = {
-  version: typeof __VIVARIUM_VERSION__ === 'string' ? __VIVARIUM_VERSION__ : '0.0.0-dev',
+  version: packageJson.version,
   gitCommit: typeof __VIVARIUM_COMMIT__ === 'string' ? __VIVARIUM_COMMIT__ : '',
 } as const;
