@@ -65,6 +65,10 @@ export class RotatedLog implements ContainerLog, LogView {
     return this.#segments;
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   get ended(): boolean {
     return this.#state !== 'open';
   }

@@ -11,6 +11,8 @@ import { tailStart } from './tail.ts';
 export interface LogView {
   /** Oldest first; changes as the log rotates. */
   readonly segments: readonly Segment[];
+  /** Bytes of the newest segment. */
+  readonly size: number;
   /** No more bytes will come. */
   readonly ended: boolean;
   /** Resolves when something was written or the log has ended. A new promise each time. */
