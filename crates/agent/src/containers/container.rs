@@ -31,6 +31,8 @@ pub struct Container {
     pub paused: Cell<bool>,
     /// Init shares the sandbox's pid namespace, so it is not pid 1 of one.
     pub shared_pid: bool,
+    /// Its processes are under a seccomp filter.
+    pub confined: Cell<bool>,
     /// Orders create, start and remove of this container; nothing else waits for them.
     pub life: Mutex<()>,
     /// Ends the runtime's work for this container.
@@ -54,6 +56,7 @@ impl Container {
             state: Cell::new(State::Creating),
             paused: Cell::new(false),
             shared_pid,
+            confined: Cell::new(false),
             life: Mutex::new(()),
             cancel: Notify::new(),
             status: RefCell::default(),

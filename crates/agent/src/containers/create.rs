@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nix::pty::Winsize;
 
 use super::container::{Container, State};
-use super::{layout, pipes};
+use super::{cwd, layout, pipes};
 use crate::agent::Agent;
 use crate::oci::{check, translate};
 use crate::process::task::Task;
@@ -87,14 +88,29 @@ async fn make(
     *container.mount_points.borrow_mut() = own;
     agent.keep_storages(shared);
 
-    let root = spec.root.clone().unwrap_or_default().path;
-    let is_directory = blocking(move || Ok(fs::metadata(&root).is_ok_and(|meta| meta.is_dir()))).await?;
-    if !is_directory {
-        return Err(Status::invalid("Root.Path is not a directory in the guest"));
-    }
+    prepare_root(spec, process).await?;
+    container.confined.set(spec.linux.as_ref().is_some_and(|linux| linux.seccomp.is_some()));
     set_guest_wide(spec)?;
     write_config(container, spec, process)?;
     run(agent, container, process).await
+}
+
+/// The root has to be there, and the working directory is made as other runtimes make it, unless a mount will bring it.
+async fn prepare_root(spec: &grpc::Spec, process: &grpc::Process) -> Result<()> {
+    let root = PathBuf::from(spec.root.clone().unwrap_or_default().path);
+    let cwd = process.cwd.clone();
+    let mut mounts = crate::oci::mounts::complete(&spec.mounts).into_iter();
+    let brought = mounts.any(|mount| Path::new(&cwd).starts_with(&mount.destination));
+    blocking(move || {
+        if !fs::metadata(&root).is_ok_and(|meta| meta.is_dir()) {
+            return Err(Status::invalid("Root.Path is not a directory in the guest"));
+        }
+        if brought || cwd.is_empty() {
+            return Ok(());
+        }
+        cwd::make(&root, &cwd)
+    })
+    .await
 }
 
 /// Settings of the network are the guest's: the runtime would refuse them in a container without a network of its own.

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use super::container::{Container, State};
 use super::create::{resize, with_user};
 use super::start::executed;
-use super::{layout, pipes};
+use super::{cwd, layout, pipes};
 use crate::agent::Agent;
 use crate::oci::{check, json};
 use crate::process::task::Task;
 use crate::proto::grpc;
 use crate::runtime::job::Job;
+use crate::storage::table::blocking;
 use crate::ttrpc::status::{Result, Status};
 
 /// Starts a process in a running container; ends once its command is executed, or tells why it cannot be.
@@ -26,6 +27,10 @@ pub async fn exec(agent: &Rc<Agent>, container: &Rc<Container>, request: grpc::E
     let process = with_user(process, request.string_user.as_ref())?;
     container.must_be(State::Running)?;
     container.must_not_be_paused()?;
+    if let Some(init) = container.init.pid().filter(|_| !process.cwd.is_empty()) {
+        let cwd = process.cwd.clone();
+        blocking(move || cwd::check(init, &cwd)).await?;
+    }
     let task = Task::new(&container.id, &request.exec_id, process.terminal);
     container.add_exec(&task)?;
     let started = run(agent, container, &task, &process).await;
@@ -44,6 +49,7 @@ async fn run(agent: &Rc<Agent>, container: &Rc<Container>, task: &Rc<Task>, proc
         states: layout::states(),
         process: file.clone(),
         terminal: process.terminal,
+        seccomp: container.confined.get(),
     };
     let done = agent.runtime.run(&job, ends.theirs, &container.cancel).await;
     forget(&file);

@@ -2,6 +2,7 @@
 
 pub mod container;
 pub mod create;
+pub mod cwd;
 pub mod exec;
 pub mod layout;
 pub mod pipes;

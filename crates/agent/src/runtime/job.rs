@@ -12,7 +12,8 @@ pub enum Job {
     /// Lets a created container execute its command.
     Start { id: String, states: PathBuf },
     /// Starts the process described in the file `process` in a running container. Descriptors as in `Create`.
-    Exec { id: String, states: PathBuf, process: PathBuf, terminal: bool },
+    /// `seccomp`: the container has a filter, which goes for this process too.
+    Exec { id: String, states: PathBuf, process: PathBuf, terminal: bool, seccomp: bool },
     /// Makes the namespaces that a sandbox's containers share, bound to files in `directory`.
     Namespaces { directory: PathBuf, hostname: String, pid: bool },
 }

@@ -10,5 +10,6 @@ pub mod executor;
 pub mod fdsocket;
 pub mod job;
 pub mod namespaces;
+pub mod trace;
 pub mod worker;
 pub mod zygote;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::container::Container;
+use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
 use libcontainer::syscall::syscall::SyscallType;
 use nix::sys::signal::{signal, SigHandler, Signal};
 use nix::sys::socket::{recvmsg, ControlMessageOwned, MsgFlags, UnixAddr};
@@ -17,6 +18,7 @@ use super::executor::Command;
 use super::fdsocket::send;
 use super::job::{Answer, Job};
 use super::namespaces;
+use super::trace::Trace;
 
 type Failure = Box<dyn Error>;
 
@@ -49,6 +51,7 @@ fn work(job: Job, fds: Vec<OwnedFd>, answers: BorrowedFd<'_>) -> Result<(), Fail
     let pidfd = own_pidfd()?;
     send(answers, &Answer::Working, &[pidfd.as_raw_fd()])?;
     drop(pidfd);
+    let trace = Trace::begin()?;
     match run(job, fds) {
         Ok(outcome) => {
             let master: Vec<RawFd> = outcome.master.iter().map(AsRawFd::as_raw_fd).collect();
@@ -56,6 +59,9 @@ fn work(job: Job, fds: Vec<OwnedFd>, answers: BorrowedFd<'_>) -> Result<(), Fail
         }
         Err(error) => {
             let mut reason = chain(error.as_ref());
+            if let Some(cause) = trace.first() {
+                reason = format!("{cause} ({reason})");
+            }
             reason.truncate(reason.floor_char_boundary(4096));
             send(answers, &Answer::Failed { reason }, &[])?;
         }
@@ -89,7 +95,7 @@ fn run(job: Job, fds: Vec<OwnedFd>) -> Result<Outcome, Failure> {
     match job {
         Job::Create { id, bundle, states, terminal } => {
             let console = Console::listen(&states, terminal)?;
-            let builder = builder(&id, &states, fds, &console)?.as_init(bundle).with_systemd(false).with_detach(true);
+            let builder = builder(&id, &states, fds, &console, None)?.as_init(bundle).with_systemd(false).with_detach(true);
             let container = builder.build()?;
             let pid = container.pid().ok_or("the container has no process")?.as_raw();
             Ok(Outcome { pid: Some(pid), master: console.master()? })
@@ -98,10 +104,11 @@ fn run(job: Job, fds: Vec<OwnedFd>) -> Result<Outcome, Failure> {
             Container::load(states.join(id))?.start()?;
             Ok(Outcome::default())
         }
-        Job::Exec { id, states, process, terminal } => {
+        Job::Exec { id, states, process, terminal, seccomp } => {
             let console = Console::listen(&states, terminal)?;
-            let builder = builder(&id, &states, fds, &console)?.as_tenant().with_detach(true).with_process(Some(process));
-            let pid = builder.build()?.as_raw();
+            let filter = if seccomp { filter_of(&states.join(&id))? } else { None };
+            let builder = builder(&id, &states, fds, &console, filter)?.as_tenant();
+            let pid = builder.with_detach(true).with_process(Some(process)).build()?.as_raw();
             Ok(Outcome { pid: Some(pid), master: console.master()? })
         }
         Job::Namespaces { directory, hostname, pid } => {
@@ -110,13 +117,26 @@ fn run(job: Job, fds: Vec<OwnedFd>) -> Result<Outcome, Failure> {
     }
 }
 
-fn builder(id: &str, states: &Path, fds: Vec<OwnedFd>, console: &Console) -> Result<ContainerBuilder, Failure> {
+/// The seccomp filter that a container was created with.
+fn filter_of(state: &Path) -> Result<Option<LinuxSeccomp>, Failure> {
+    let container = Container::load(state.to_owned())?;
+    let spec = Spec::load(container.bundle().join("config.json"))?;
+    Ok(spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()))
+}
+
+fn builder(
+    id: &str,
+    states: &Path,
+    fds: Vec<OwnedFd>,
+    console: &Console,
+    seccomp: Option<LinuxSeccomp>,
+) -> Result<ContainerBuilder, Failure> {
     let mut fds = fds.into_iter();
     // The status descriptor lives in the new process alone: it is closed there by exec, and here with this process.
     let status = fds.next().ok_or("the job came without its status descriptor")?.into_raw_fd();
     let mut builder = ContainerBuilder::new(id.to_owned(), SyscallType::default())
         .with_root_path(states)?
-        .with_executor(Command { status })
+        .with_executor(Command { status, seccomp })
         .with_console_socket(console.path.as_ref())
         .validate_id()?;
     if console.path.is_none() {
