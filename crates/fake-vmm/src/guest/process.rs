@@ -2,7 +2,7 @@
 
 use crate::agent::wire::Builder;
 use crate::guest::calls::Calls;
-use crate::guest::program::{script_steps, spewed, Program, Step, Surroundings};
+use crate::guest::program::{script_steps, spewed_range, Program, Step, Surroundings};
 use crate::guest::reply::{Code, Replies};
 use crate::guest::streams::{Input, Output, Refusal};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -133,14 +133,15 @@ impl Process {
     fn write_out(&mut self, stderr: bool, data: &mut Vec<u8>) -> Progress {
         let output = &mut self.outputs[if stderr && !self.terminal { STDERR } else { STDOUT }];
         let count = data.len().min(output.room());
-        output.push(data.drain(..count));
+        output.push(&data[..count]);
+        data.drain(..count);
         Progress::done_or_waits(data.is_empty())
     }
 
     fn spew(&mut self, from: &mut u64, until: u64) -> Progress {
         let output = &mut self.outputs[STDOUT];
         let to = until.saturating_sub(*from).min(output.room() as u64) + *from;
-        output.push((*from..to).map(spewed));
+        output.push(&spewed_range(*from..to));
         *from = to;
         Progress::done_or_waits(to == until)
     }
@@ -148,7 +149,7 @@ impl Process {
     fn copy_input(&mut self) -> Progress {
         let output = &mut self.outputs[STDOUT];
         let bytes = self.input.take(output.room());
-        output.push(bytes.into_iter());
+        output.push(&bytes);
         Progress::done_or_waits(self.input.at_end())
     }
 
@@ -166,7 +167,7 @@ impl Process {
         }
         self.wake = Some(self.wake.unwrap_or(now) + every);
         *next += 1;
-        self.outputs[STDOUT].push(line.bytes());
+        self.outputs[STDOUT].push(line.as_bytes());
         Progress::GoesOn
     }
 
@@ -176,7 +177,7 @@ impl Process {
             return Progress::Waits;
         }
         self.term_seen -= 1;
-        self.outputs[STDOUT].push(WORD.iter().copied());
+        self.outputs[STDOUT].push(WORD);
         if let Some(code) = code {
             self.end(code, false);
         }

@@ -26,7 +26,18 @@ pub type Program = VecDeque<Step>;
 
 /// The byte at an offset of what `spew` writes. Its period is a prime, so that no cut of the stream looks like another.
 pub fn spewed(offset: u64) -> u8 {
-    b' ' + (offset % 89) as u8
+    b' ' + (offset % PERIOD) as u8
+}
+
+const PERIOD: u64 = 89;
+
+/// `spewed` of a range, a period at a time.
+pub fn spewed_range(range: std::ops::Range<u64>) -> Vec<u8> {
+    let length = (range.end - range.start) as usize;
+    let period: Vec<u8> = (range.start..range.start + PERIOD).map(spewed).collect();
+    let mut bytes = period.repeat(length.div_ceil(period.len()));
+    bytes.truncate(length);
+    bytes
 }
 
 /// Where a program runs, as far as programs can see it.
