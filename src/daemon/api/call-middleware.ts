@@ -13,7 +13,10 @@ export interface CallMiddlewareParts {
   readonly metrics: Pick<Metrics, 'rpc'>;
 }
 
-/** The three that wrap every call. Order from outermost: metrics, log, (drain), errors. Errors are innermost, so the others see the final code. */
+/**
+ * Three of the four that wrap every call. Order from outermost: metrics, log, errors, drain (call-drain.ts). The first two see the final code; a
+ * call that the drain turns away gets its details like any other.
+ */
 export class CallMiddleware {
   readonly #parts: CallMiddlewareParts;
 

@@ -55,7 +55,10 @@ export class ProcessPump {
   async *run(messages: AsyncIterator<ClientMessage>, signal: AbortSignal): AsyncGenerator<ServerMessage, void, undefined> {
     const fail = (error: unknown): void => { this.#outbox.fail(error); };
     if (signal.aborted) throw reasonOf(signal);
-    const listener = addAbortListener(signal, () => { fail(reasonOf(signal)); });
+    const listener = addAbortListener(signal, () => {
+      this.#over = true;
+      fail(reasonOf(signal));
+    });
     try {
       yield startedToWire(this.#stream);
       this.#sendOutput().catch(fail);
@@ -86,6 +89,8 @@ export class ProcessPump {
     for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
       await this.#tolerant(next.value.$case, this.#take(next.value));
     }
+    // A broken connection ends the messages as well, but the signal comes first.
+    if (this.#over) return;
     this.#halfClosed = true;
     this.#stream.ack(this.#sent);
     this.#stdin.end();

@@ -1,6 +1,7 @@
 import { createServer } from 'nice-grpc';
 import type { Server } from 'nice-grpc';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import { deferred } from '../../base/abort.ts';
 import { HealthDefinition } from '../../gen/grpc/health/v1/health.ts';
 import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
 import { EventServiceDefinition } from '../../gen/vivarium/v1/event.ts';
@@ -61,8 +62,8 @@ export class ApiServer {
     })
       .use(middleware.metrics)
       .use(middleware.log)
-      .use(this.#drain.middleware)
-      .use(middleware.errors);
+      .use(middleware.errors)
+      .use(this.#drain.middleware);
     server.add(SandboxServiceDefinition, new SandboxService(parts.services.sandboxes));
     server.add(ContainerServiceDefinition, new ContainerService(parts.services.containers, parts.logger));
     server.add(EventServiceDefinition, new EventService(parts.services.events));
@@ -99,16 +100,19 @@ export class ApiServer {
   /** No new calls; running ones end by themselves, or are told UNAVAILABLE after their grace. Never rejects for what a client does. */
   async stop(times: StopTimes): Promise<void> {
     this.#health.setServing(false);
+    const drained = this.#drain.drain(times);
     await this.#socket?.remove();
-    const forced = this.#parts.clock.timer(Math.max(times.streamsMs, times.callsMs) + times.closeMs, () => {
-      this.#parts.logger.warn({ calls: this.#drain.activeCalls }, 'closing the connections of clients that do not read');
+    const forced = deferred<undefined>();
+    const timer = this.#parts.clock.timer(Math.max(times.streamsMs, times.callsMs) + times.closeMs, () => {
+      this.#parts.logger.warn({ calls: this.#drain.activeCalls }, 'closing connections under their clients');
       this.#server.forceShutdown();
+      forced.resolve(undefined);
     });
     try {
-      await this.#drain.drain(times);
-      await this.#server.shutdown();
+      // A handler that ignores its signal, or a client that does not read, may hold up the first for ever.
+      await Promise.race([drained.then(async () => { await this.#server.shutdown(); }), forced.promise]);
     } finally {
-      forced[Symbol.dispose]();
+      timer[Symbol.dispose]();
     }
   }
 }

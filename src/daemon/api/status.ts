@@ -46,7 +46,7 @@ export const ERROR_DOMAIN = 'vivarium';
 
 /** gRPC's C core refuses trailers above 8 KiB; base64 adds a third and the message itself goes twice, so what we send stays below this. */
 const DETAIL_BUDGET_BYTES = 3600;
-const MESSAGE_BYTES = 900;
+const MESSAGE_BYTES = 600;
 const FACT_BYTES = 1800;
 
 /**
@@ -64,7 +64,7 @@ export function toServerError(error: DomainError): ServerError {
   });
   const extra: (ErrorInfo | BadRequest)[] = [ErrorInfo.fromPartial({ reason: error.reason, domain: ERROR_DOMAIN, metadata })];
   if (details.fields !== undefined && details.fields.length > 0) {
-    const fieldViolations = details.fields.filter((violation) => budget.take(violation.field.length + violation.description.length + 8));
+    const fieldViolations = details.fields.filter((violation) => budget.take(Buffer.byteLength(violation.field) + Buffer.byteLength(violation.description) + 8));
     extra.push(BadRequest.fromPartial({ fieldViolations: fieldViolations.map(({ field, description }) => ({ field, description })) }));
   }
   return new RichServerError(STATUS_OF_REASON[error.reason], cutEnd(error.message, MESSAGE_BYTES), extra);
@@ -106,8 +106,8 @@ class Budget {
   takeAll(entries: Readonly<Record<string, string>>): Record<string, string> {
     const kept: Record<string, string> = {};
     for (const [key, value] of Object.entries(entries)) {
-      const text = cutBeginning(value, Math.min(FACT_BYTES, Math.max(0, this.#left - key.length - 8)));
-      if (this.take(key.length + Buffer.byteLength(text) + 8)) kept[key] = text;
+      const text = cutBeginning(value, Math.min(FACT_BYTES, Math.max(0, this.#left - Buffer.byteLength(key) - 8)));
+      if (this.take(Buffer.byteLength(key) + Buffer.byteLength(text) + 8)) kept[key] = text;
     }
     return kept;
   }

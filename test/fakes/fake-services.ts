@@ -1,0 +1,27 @@
+import type { ContainerOperations, EventOperations, GuestOperations, HostOperations, SandboxOperations, Services } from '../../src/daemon/services/facade.ts';
+
+export interface ServicesScript {
+  readonly sandboxes?: Partial<SandboxOperations>;
+  readonly containers?: Partial<ContainerOperations>;
+  readonly events?: Partial<EventOperations>;
+  readonly host?: Partial<HostOperations>;
+  readonly guests?: Partial<GuestOperations>;
+}
+
+/** Services that do what the script says; a call that it does not mention fails by name. */
+export function fakeServices(script: ServicesScript = {}): Services {
+  return {
+    sandboxes: scripted<SandboxOperations>('sandboxes', script.sandboxes ?? {}),
+    containers: scripted<ContainerOperations>('containers', script.containers ?? {}),
+    events: scripted<EventOperations>('events', script.events ?? {}),
+    host: scripted<HostOperations>('host', script.host ?? {}),
+    guests: scripted<GuestOperations>('guests', script.guests ?? {}),
+  };
+}
+
+function scripted<Operations extends object>(name: string, script: Partial<Operations>): Operations {
+  const unscripted = (call: string) => (): never => {
+    throw new Error(`${name}.${call} is not in the script`);
+  };
+  return new Proxy(script, { get: (target, call) => Reflect.get(target, call) ?? unscripted(String(call)) }) as Operations;
+}
