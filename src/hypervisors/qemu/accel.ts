@@ -49,7 +49,7 @@ async function runGuest(vmmPath: string, payload: string, runner: ProcessRunner,
 /** The arguments that run the test guest; its success is the exit code EXIT_CODE. */
 export function payloadArgs(accelerator: 'kvm' | 'tcg', payload: string): readonly string[] {
   return [
-    ...['-machine', `q35,accel=${accelerator},usb=off,graphics=off`, '-cpu', accelerator === 'kvm' ? 'host' : 'max', '-m', '16M'],
+    ...['-machine', `q35,accel=${accelerator},usb=off`, '-cpu', accelerator === 'kvm' ? 'host' : 'max', '-m', '16M'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-device', `isa-debug-exit,iobase=0x${EXIT_PORT.toString(16)},iosize=0x1`, '-kernel', payload],
   ];

@@ -5,7 +5,6 @@ import { vmPaths } from './paths.ts';
 /** The name of the agent's port, as the guest finds it in /dev/virtio-ports. */
 export const AGENT_PORT_NAME = 'org.vivarium.agent.0';
 
-/** Kinds of virtio device that have one QEMU name on PCI and another on a microvm's virtio-mmio bus. */
 type VirtioKind = 'virtio-serial' | 'virtio-rng' | 'virtio-blk' | 'vhost-user-fs';
 
 /**
@@ -28,19 +27,22 @@ export function qemuArgv(spec: VmSpec, accelerator: 'kvm' | 'tcg'): readonly str
     ...kernel(spec, accelerator),
     ...monitor(spec),
     ...console(),
-    ...panicDevice(spec),
-    ...['-object', 'rng-builtin,id=rng0', '-device', virtio(spec, 'virtio-rng', 'rng=rng0')],
+    ...['-device', 'pvpanic-pci'],
+    ...['-object', 'rng-builtin,id=rng0', '-device', virtio('virtio-rng', 'rng=rng0')],
     ...agentPort(spec),
     ...image(spec),
     ...sharedFs(spec),
   ];
 }
 
-/** What the machine would bring and nobody here uses is switched off: each saves the guest a probe at boot and the host an attack surface. */
+/**
+ * What the machine would bring and nobody here uses is switched off: each saves the guest a probe at boot and the host an attack surface.
+ * A microvm has its devices on PCI too, so that one guest fits both machines.
+ */
 function machine(spec: VmSpec, accelerator: 'kvm' | 'tcg'): string[] {
-  const common = `accel=${accelerator},usb=off,graphics=off,dump-guest-core=off,mem-merge=off`;
+  const common = `accel=${accelerator},usb=off,dump-guest-core=off,mem-merge=off`;
   const backend = needsBackend(spec) ? ',memory-backend=ram0' : '';
-  const lean = spec.machine === 'q35' ? 'vmport=off,smbus=off,sata=off,hpet=off,i8042=off' : 'pit=off,pic=off,rtc=on,auto-kernel-cmdline=off';
+  const lean = spec.machine === 'q35' ? 'vmport=off,smbus=off,sata=off,hpet=off,i8042=off' : 'acpi=on,pcie=on,rtc=on,auto-kernel-cmdline=off';
   return ['-machine', `${spec.machine},${common},${lean}${backend}`];
 }
 
@@ -78,16 +80,11 @@ function console(): string[] {
   return ['-chardev', 'socket,id=console0,fd={fd:console}', '-serial', 'chardev:console0'];
 }
 
-/** A microvm has no PCI; there the console's words have to do. */
-function panicDevice(spec: VmSpec): string[] {
-  return spec.machine === 'q35' ? ['-device', 'pvpanic-pci'] : [];
-}
-
 function agentPort(spec: VmSpec): string[] {
   if (!spec.agentPort) return [];
   return [
     // Port 0 is reserved for a console, so two are the fewest; each spares the guest two queues.
-    ...['-device', virtio(spec, 'virtio-serial', 'id=serial0,max_ports=2')],
+    ...['-device', virtio('virtio-serial', 'id=serial0,max_ports=2')],
     ...['-chardev', `socket,id=agent0,path=${option(vmPaths(spec.runDir).agentSocket)},server=on,wait=off`],
     ...['-device', `virtserialport,bus=serial0.0,nr=1,chardev=agent0,name=${AGENT_PORT_NAME}`],
   ];
@@ -96,18 +93,17 @@ function agentPort(spec: VmSpec): string[] {
 function image(spec: VmSpec): string[] {
   if (spec.image === '') return [];
   const node = { 'driver': 'raw', 'node-name': 'image0', 'read-only': true, 'file': { 'driver': 'file', 'filename': spec.image, 'read-only': true } };
-  return ['-blockdev', JSON.stringify(node), '-device', virtio(spec, 'virtio-blk', 'drive=image0')];
+  return ['-blockdev', JSON.stringify(node), '-device', virtio('virtio-blk', 'drive=image0')];
 }
 
 function sharedFs(spec: VmSpec): string[] {
   if (spec.sharedFs === undefined) return [];
   const { socketPath, tag } = spec.sharedFs;
-  return ['-chardev', `socket,id=fs0,path=${option(socketPath)}`, '-device', virtio(spec, 'vhost-user-fs', `chardev=fs0,tag=${option(tag)},queue-size=1024`)];
+  return ['-chardev', `socket,id=fs0,path=${option(socketPath)}`, '-device', virtio('vhost-user-fs', `chardev=fs0,tag=${option(tag)},queue-size=1024`)];
 }
 
-function virtio(spec: VmSpec, kind: VirtioKind, properties: string): string {
-  if (spec.machine === 'microvm') return `${kind}-device,${properties}`;
-  // Without this a device on the root complex offers the old interface as well, with its I/O ports.
+function virtio(kind: VirtioKind, properties: string): string {
+  // Without this a device on the root complex offers the old interface as well, with its I/O ports; vhost-user-fs has only the new one.
   const modern = kind === 'vhost-user-fs' ? '' : ',disable-legacy=on';
   return `${kind}-pci,${properties}${modern}`;
 }

@@ -108,7 +108,14 @@ export class QemuDriver implements HypervisorDriver {
   #choose(spec: VmSpec, info: HypervisorInfo): { accelerator: 'kvm' | 'tcg'; reason: string } {
     if (!info.usable) throw new DomainError('VMM_NOT_USABLE', `QEMU cannot be used: ${info.reason}`, { remedy: 'see viv doctor' });
     if (!info.machines.includes(spec.machine)) throw new DomainError('VMM_NOT_USABLE', `${info.path} has no machine ${spec.machine}`, { remedy: 'choose another machine in the profile' });
-    return chooseAccelerator(spec.accelerator, info.accelerators);
+    const chosen = chooseAccelerator(spec.accelerator, info.accelerators);
+    // Its ACPI is of the reduced kind, where Linux uses no PIT; KVM tells the guest its clock's rate, emulation does not, and the boot would hang.
+    if (spec.machine === 'microvm' && chosen.accelerator === 'tcg' && !spec.kernelParams.includes('tsc_early_khz=')) {
+      throw new DomainError('UNSUPPORTED', 'under emulation a microvm finds no clock to boot with', {
+        remedy: 'use machine = "q35", or tell the host\'s TSC rate with tsc_early_khz=… in kernel_params',
+      });
+    }
+    return chosen;
   }
 
   /** What QEMU would refuse after it was started is refused before. */
