@@ -101,7 +101,7 @@ test('64 MiB of output arrive whole and are acknowledged', async () => {
 });
 
 test('a process that could not be started gives 127, and its sandbox goes with --rm', async () => {
-  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'exec: "nope": no such file or directory', { errno: 'ENOENT' }); };
+  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'exec: "nope": no such file or directory', { exit_code: '127' }); };
   const run = viv(['run', '--rm', 'busybox', 'nope']);
   expect(await run.exitCode).toBe(127);
   expect(run.stderr.text).toBe('viv: exec: "nope": no such file or directory\n');
@@ -109,7 +109,7 @@ test('a process that could not be started gives 127, and its sandbox goes with -
 });
 
 test('a program that can not be executed gives 126', async () => {
-  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'permission denied', { errno: 'EACCES' }); };
+  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'permission denied', { exit_code: '126' }); };
   expect(await viv(['run', '--rm', 'busybox', '/etc/passwd']).exitCode).toBe(126);
 });
 

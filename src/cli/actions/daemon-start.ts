@@ -9,6 +9,7 @@ import { parseAddress, type DaemonAddress } from '../client/address.ts';
 import { askVersion } from '../client/ask-version.ts';
 import { openConnection, type Connection } from '../client/clients.ts';
 import { CliError } from '../cli-error.ts';
+import { logLineText } from '../format/log-line.ts';
 import type { Action, CommandContext } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 
@@ -107,5 +108,5 @@ async function readTail(log: FileHandle, from: number): Promise<string> {
   const { size } = await log.stat();
   const start = Math.max(from, size - tailBytes);
   const { buffer, bytesRead } = await log.read(Buffer.alloc(Math.max(0, size - start)), 0, size - start, start);
-  return buffer.subarray(0, bytesRead).toString('utf8').trimEnd().split('\n').slice(-tailLines).join('\n');
+  return buffer.subarray(0, bytesRead).toString('utf8').trimEnd().split('\n').slice(-tailLines).map(logLineText).join('\n');
 }

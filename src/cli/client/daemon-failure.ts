@@ -72,11 +72,11 @@ export function isResumable(failure: DaemonFailure): boolean {
 
 /**
  * The code that shells give to a program that could not be started: 127 when there is none, 126 when it can't be executed.
- * The daemon names the errno in ErrorInfo's metadata; a guest that only wrote a sentence is read by its words.
+ * The daemon says which in ErrorInfo's metadata; where it does not, the guest's sentence is read.
  */
 export function startFailureExitCode(failure: DaemonFailure): number {
-  const errno = failure.metadata['errno'];
-  if (errno !== undefined) return errno === 'ENOENT' ? ExitCode.notFound : ExitCode.notExecutable;
+  const told = Number(failure.metadata['exit_code']);
+  if (told === ExitCode.notFound || told === ExitCode.notExecutable) return told;
   return /not found|no such file|ENOENT/i.test(failure.message) ? ExitCode.notFound : ExitCode.notExecutable;
 }
 

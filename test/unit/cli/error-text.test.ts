@@ -25,7 +25,7 @@ test('an unreachable daemon is told with its address and what to do', () => {
 });
 
 test('a failed start of a process has the code of a shell, but only where a process was to be run', () => {
-  const error = rich(Status.FAILED_PRECONDITION, 'no such file', 'PROCESS_START_FAILED', { errno: 'ENOENT' });
+  const error = rich(Status.FAILED_PRECONDITION, 'no such file', 'PROCESS_START_FAILED', { exit_code: '127' });
   expect(reportError(error, context).exitCode).toBe(127);
   expect(reportError(error, { ...context, failureCode: 1 }).exitCode).toBe(1);
 });

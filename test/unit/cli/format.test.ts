@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { cpuPercent } from '../../../src/cli/format/cpu-percent.ts';
 import { enumText } from '../../../src/cli/format/enum-text.ts';
 import { prettyJson, protoJson } from '../../../src/cli/format/json.ts';
+import { logLineText } from '../../../src/cli/format/log-line.ts';
 import { progressText } from '../../../src/cli/format/progress-lines.ts';
 import { describeBytes, describeMs } from '../../../src/cli/format/quantity.ts';
 import { timeAgo } from '../../../src/cli/format/relative-time.ts';
@@ -55,6 +56,12 @@ test('JSON has durations as the protobuf mapping says, and labels untouched', ()
     phases: [{ name: 'boot', offset: '0s', duration: '1.500s' }, { name: 'x', duration: '0.000001s' }],
   });
   expect(prettyJson({ sandboxes: [] })).toBe('{\n  "sandboxes": []\n}\n');
+});
+
+test('log lines are shown as a level and a message', () => {
+  expect(logLineText('{"level":"error","time":"x","msg":"boom"}')).toBe('error: boom');
+  expect(logLineText('{"cut off')).toBe('{"cut off');
+  expect(logLineText('Error: plain')).toBe('Error: plain');
 });
 
 test('CPU use is compared between two looks', () => {

@@ -31,8 +31,8 @@ test('unreachable is only a daemon that did not say anything', () => {
 });
 
 test('a start failure is 127 when there is no such program, else 126', () => {
-  expect(startFailureExitCode(failure({ metadata: { errno: 'ENOENT' } }))).toBe(127);
-  expect(startFailureExitCode(failure({ metadata: { errno: 'EACCES' }, message: 'not found' }))).toBe(126);
+  expect(startFailureExitCode(failure({ metadata: { exit_code: '127' } }))).toBe(127);
+  expect(startFailureExitCode(failure({ metadata: { exit_code: '126' }, message: 'not found' }))).toBe(126);
   expect(startFailureExitCode(failure({ message: 'exec: "x": executable file not found in $PATH' }))).toBe(127);
   expect(startFailureExitCode(failure({ message: 'exec format error' }))).toBe(126);
 });
