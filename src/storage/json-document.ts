@@ -9,10 +9,33 @@ function placeOf(text: string, offset: number): string {
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-/** V8 names an offset for most errors and none for a text that ends too early. */
-function whereOf(text: string, message: string): string {
-  const offset = /at position (\d+)/.exec(message)?.[1];
-  return placeOf(text, offset === undefined ? text.length : Number(offset));
+/** What JSON.parse says of a text; undefined when it likes it. */
+function complaintOf(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The text is right as far as it goes: what it lacks is its end. */
+function endsTooEarly(text: string): boolean {
+  const complaint = complaintOf(text);
+  if (complaint === undefined || /Unexpected end|Unterminated/.test(complaint)) return true;
+  return Number(/at position (\d+)/.exec(complaint)?.[1]) >= text.length;
+}
+
+/** Where the mistake is. V8 does not always say, but the longest beginning that is right as far as it goes ends there. */
+function mistakeIn(text: string): number {
+  let [right, wrong] = [0, text.length];
+  if (endsTooEarly(text)) return text.length;
+  while (wrong - right > 1) {
+    const middle = (right + wrong) >>> 1;
+    if (endsTooEarly(text.slice(0, middle))) right = middle;
+    else wrong = middle;
+  }
+  return right;
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -23,13 +46,9 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /** A JSON object from its text. Throws JsonDocumentError with the place of the mistake. */
 export function parseJsonObject(text: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new JsonDocumentError(`bad JSON at ${whereOf(text, message)}: ${message}`);
-  }
+  const complaint = complaintOf(text);
+  if (complaint !== undefined) throw new JsonDocumentError(`bad JSON at ${placeOf(text, mistakeIn(text))}: ${complaint}`);
+  const value: unknown = JSON.parse(text);
   if (!isJsonObject(value)) throw new JsonDocumentError('not a JSON object');
   return value;
 }
