@@ -47,6 +47,7 @@ export class KataProcess {
     this.#streams ??= this.#start(from);
     const at = { stdout: from.stdout, stderr: from.stderr };
     for (const name of ['stdout', 'stderr'] as const) this.#mustKeep(name, at[name]);
+    this.ack(from);
     for (;;) {
       if (reader !== this.#reader) throw new DomainError('AGENT_REFUSED', 'another reader took the output over');
       const event = this.#nextOutput(at);

@@ -11,6 +11,8 @@ const BATCH_BYTES = 256n * 1024n;
 /** What is less waits so long for more. */
 const IDLE_MS = 20;
 
+const ZERO: Offsets = { stdout: 0n, stderr: 0n };
+
 interface Progress {
   readonly key: ProcessKey;
   taken: Offsets;
@@ -32,9 +34,15 @@ export class Acks {
     this.#send = send;
   }
 
-  /** The process's output is being read from these offsets on. */
+  /**
+   * The process's output is being read from these offsets on. That is told at once: an earlier acknowledgement may have been lost with its link, and
+   * an agent whose window is full of what was read already sends nothing that could be acknowledged.
+   */
   begin(key: ProcessKey, from: Offsets): void {
-    this.#entry(key, from).ended = false;
+    const progress = this.#entry(key);
+    progress.ended = false;
+    this.#raise(progress, from);
+    this.#flush(progress);
   }
 
   /** The reader has gone: nothing is kept beyond what is still to be sent. */
@@ -48,9 +56,9 @@ export class Acks {
   /** Bytes below these offsets are not needed any more. Offsets only grow. */
   note(key: ProcessKey, offsets: Offsets): void {
     const fresh = !this.#processes.has(nameOf(key));
-    const progress = this.#entry(key, { stdout: 0n, stderr: 0n });
+    const progress = this.#entry(key);
     if (fresh) progress.ended = true;
-    progress.taken = { stdout: larger(progress.taken.stdout, offsets.stdout), stderr: larger(progress.taken.stderr, offsets.stderr) };
+    this.#raise(progress, offsets);
     if (progress.ended || unsent(progress) >= BATCH_BYTES) this.#flush(progress);
     else progress.idle ??= this.#clock.timer(IDLE_MS, () => { this.#flush(progress); });
   }
@@ -61,11 +69,15 @@ export class Acks {
     this.#processes.clear();
   }
 
-  #entry(key: ProcessKey, from: Offsets): Progress {
+  #raise(progress: Progress, offsets: Offsets): void {
+    progress.taken = { stdout: larger(progress.taken.stdout, offsets.stdout), stderr: larger(progress.taken.stderr, offsets.stderr) };
+  }
+
+  #entry(key: ProcessKey): Progress {
     const name = nameOf(key);
     const known = this.#processes.get(name);
     if (known !== undefined) return known;
-    const progress = { key, taken: from, sent: from, sending: false, idle: undefined, ended: false };
+    const progress = { key, taken: ZERO, sent: ZERO, sending: false, idle: undefined, ended: false };
     this.#processes.set(name, progress);
     return progress;
   }

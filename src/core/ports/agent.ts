@@ -129,7 +129,7 @@ export interface GuestAgent {
   processes(options?: WaitOptions): Promise<readonly GuestProcess[]>;
   /**
    * The output of a process from the given offsets, then its exit, then ends. Bytes stay in the guest until `ack`; at most 1 MiB a stream
-   * beyond the acknowledged offset are sent, so a reader that does not ack slows the process down. One reader a process: a second one ends the first.
+   * beyond the acknowledged offset are sent, so a reader that does not ack slows the process down. `from` acknowledges what is below it. One reader a process: a second one ends the first.
    * `terminal` has to be told of a process with a terminal that an earlier connection started under an official agent, which has no way to ask.
    */
   output(key: ProcessKey, from: { stdout: bigint; stderr: bigint }, options?: WaitOptions & { readonly terminal?: boolean | undefined }): AsyncIterable<OutputEvent>;

@@ -1,6 +1,6 @@
 import { CreateContainerRequest, ExecProcessRequest, RemoveContainerRequest, SignalProcessRequest, StartContainerRequest } from '../../../src/gen/agent/container.ts';
 import { HealthCheckResponse } from '../../../src/gen/agent/health.ts';
-import { Metrics, StatsContainerResponse } from '../../../src/gen/agent/stats.ts';
+import { Metrics, StatsContainerRequest, StatsContainerResponse } from '../../../src/gen/agent/stats.ts';
 import { TtyWinResizeRequest } from '../../../src/gen/agent/stdio.ts';
 import { FakeProcess } from './fake-process.ts';
 import type { RawRequest } from './raw-guest.ts';
@@ -27,6 +27,7 @@ export class Refusal extends Error {
 /** The containers of a guest that is only played, with the calls that both kinds of agent have. */
 export class FakeContainers {
   readonly processes = new Map<string, FakeProcess>();
+  readonly #ids = new Set<string>();
 
   process(containerId: string, execId = ''): FakeProcess {
     const found = this.processes.get(nameOf(containerId, execId));
@@ -51,7 +52,8 @@ export class FakeContainers {
     },
     PauseContainer: () => EMPTY,
     ResumeContainer: () => EMPTY,
-    StatsContainer: () => {
+    StatsContainer: (payload) => {
+      this.#mustHave(StatsContainerRequest.decode(payload).containerId);
       const stats = StatsContainerResponse.fromPartial({ cgroupStats: { memoryStats: { usage: { usage: 4096n } }, pidsStats: { current: 1n } } });
       return StatsContainerResponse.encode(stats).finish();
     },
@@ -67,12 +69,13 @@ export class FakeContainers {
 
   #create(request: CreateContainerRequest): Uint8Array {
     const process = request.OCI?.Process;
+    this.#ids.add(request.containerId);
     this.processes.set(nameOf(request.containerId, ''), new FakeProcess(process?.Args ?? [], process?.Terminal ?? false));
     return EMPTY;
   }
 
   #exec(request: ExecProcessRequest): Uint8Array {
-    this.process(request.containerId);
+    this.#mustHave(request.containerId);
     const process = new FakeProcess(request.process?.Args ?? [], request.process?.Terminal ?? false);
     this.processes.set(nameOf(request.containerId, request.execId), process);
     process.start();
@@ -80,11 +83,16 @@ export class FakeContainers {
   }
 
   #remove(containerId: string): Uint8Array {
-    this.process(containerId);
+    this.#mustHave(containerId);
+    this.#ids.delete(containerId);
     for (const name of [...this.processes.keys()]) {
       if (name.startsWith(`${containerId}/`)) this.processes.delete(name);
     }
     return EMPTY;
+  }
+
+  #mustHave(containerId: string): void {
+    if (!this.#ids.has(containerId)) throw new Refusal(INTERNAL, 'Invalid container id');
   }
 }
 

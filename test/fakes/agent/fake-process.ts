@@ -44,6 +44,7 @@ export class FakeProcess {
       if (echo !== null) this.print(echo[2] === undefined ? 'stdout' : 'stderr', `${echo[1]!}\n`);
       if (exit !== null) this.finish(Number(exit[1]));
     }
+    this.finish(0);
   }
 
   print(stream: StreamName, text: string): this {

@@ -238,7 +238,7 @@ describe('connector', () => {
   it.each([
     ['vsock', 'viv-agent'],
     ['none', 'viv-agent'],
-    ['virtio-serial', 'kata'],
+    ['vsock', 'kata'],
   ] as const)('refuses transport %s for %s', async (transport, kind) => {
     await expect(connector.connect({ kind, transport, socketPath: '', tokenFile: '' }, { deadlineMs: 10 })).rejects.toMatchObject({ reason: 'UNSUPPORTED' });
   });
