@@ -5,12 +5,14 @@ import { lockDirectory } from '../host/directory-lock.ts';
 import { SystemFiles } from '../host/files.ts';
 import { SystemIdSource } from '../host/id-source.ts';
 import { readInstanceId } from '../host/instance-id.ts';
+import { readProcessUsage } from '../host/proc-usage.ts';
 import type { PromMetrics } from '../host/prom-metrics.ts';
 import { UndoStack } from '../base/async-stack.ts';
 import { MetricsHttp } from './api/metrics-http.ts';
 import { ApiServer } from './api/server.ts';
 import type { DaemonConfig } from './config.ts';
 import type { InstallPaths } from './install-paths.ts';
+import { usageByRole } from './services/stats.ts';
 import { wire, type Wired } from './wiring.ts';
 
 const CLOSE_MS = 2000;
@@ -43,6 +45,10 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     const wired = await wire({ config, install, instance, logger, metrics, startedAtMs });
     stack.defer(() => release(wired));
     const { settled } = await wired.recovery.begin();
+    metrics.collectUsage(async () => {
+      metrics.ledgerSize(wired.registry.sandboxes.reduce((sum, unit) => sum + unit.record.resources.length, 0));
+      return await usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid));
+    });
     wired.deps.trash.empty(wired.deps.places.trashDir);
     const server = new ApiServer({ services: wired.services, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
     const address = await server.listen(config.listen);

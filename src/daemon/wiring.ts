@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { GuestAgentConnector } from '../agents/connector.ts';
+import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
 import type { InstanceId } from '../core/model/ids.ts';
 import type { ImageStore } from '../core/ports/storage.ts';
@@ -86,6 +87,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
     hub: new EventHub(await openJournal(config, bootId), parts.logger),
     agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(fs), metrics: parts.metrics }),
+    watchHealth: (agent, onChange) => new HealthWatch(agent, { clock: host.clock, intervalMs: config.healthInterval, onChange: (health) => { onChange(health.healthy ? undefined : health.error.message); } }),
     profiles,
     guests: new BuiltGuests(config.guestDir, { exists: async (path) => existsSync(path), list: async (path) => listDirectory(path) }),
     admission: new Admission(

@@ -116,6 +116,7 @@ export class World {
           return vm.agent(this);
         },
       },
+      watchHealth: () => ({ start: () => undefined, rest: () => undefined, stop: () => undefined }),
       shares: {
         start: async (place, options) => {
           await this.at('share', options?.signal);

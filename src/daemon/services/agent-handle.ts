@@ -1,6 +1,7 @@
 import { deferred, deadline, raceSignal, type Deferred } from '../../base/abort.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { AgentConnector, AgentEvent, AgentTarget, GuestAgent } from '../../core/ports/agent.ts';
+import type { Deps, HealthCheck } from './deps.ts';
 import type { Clock, WaitOptions } from '../../core/ports/host.ts';
 
 const RECONNECT_DEADLINE_MS = 10_000;
@@ -12,6 +13,7 @@ export interface AgentHandleOptions {
   readonly clock: Clock;
   readonly connector: AgentConnector;
   readonly target: AgentTarget;
+  readonly watchHealth: Deps['watchHealth'];
   readonly onEvent: (event: AgentEvent) => void;
   /** The agent can't be reached (with the reason), or is back. */
   readonly onReachable: (reachable: boolean, detail: string) => void;
@@ -22,6 +24,7 @@ export class AgentHandle {
   readonly #options: AgentHandleOptions;
   readonly #end = new AbortController();
   #agent: GuestAgent | undefined;
+  #health: HealthCheck | undefined;
   #next: Deferred<GuestAgent> = deferred<GuestAgent>();
 
   constructor(options: AgentHandleOptions) {
@@ -70,13 +73,23 @@ export class AgentHandle {
   /** For good: the VM has ended or we let go of it. The guest is not told. */
   close(): void {
     this.#end.abort(gone());
+    this.#health?.stop();
     this.#agent?.close();
     this.#agent = undefined;
     this.#next.reject(gone());
   }
 
+  /** The VM is paused, or goes on: deadlines and health checks rest meanwhile. */
+  rest(resting: boolean): void {
+    this.#agent?.rest(resting);
+    if (resting) this.#health?.rest();
+    else this.#health?.start();
+  }
+
   #take(agent: GuestAgent): void {
     this.#agent = agent;
+    this.#health = this.#options.watchHealth(agent, (problem) => { this.#options.onReachable(problem === undefined, problem ?? ''); });
+    this.#health.start();
     const next = this.#next;
     agent.onEvent((event) => {
       if (event.kind === 'lost') this.#lost(agent, event.error);
@@ -87,6 +100,7 @@ export class AgentHandle {
 
   #lost(agent: GuestAgent, error: Error): void {
     if (this.#agent !== agent || this.#closed()) return;
+    this.#health?.stop();
     this.#agent = undefined;
     this.#next = deferred<GuestAgent>();
     this.#next.promise.catch(() => undefined);

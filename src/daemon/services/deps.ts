@@ -1,5 +1,5 @@
 import type { Profile } from '../../core/model/profile.ts';
-import type { AgentConnector } from '../../core/ports/agent.ts';
+import type { AgentConnector, GuestAgent } from '../../core/ports/agent.ts';
 import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
 import type { LogStore } from '../../core/ports/logs.ts';
@@ -34,6 +34,13 @@ export interface GuestSource {
   resolve(name: string): Promise<GuestFiles>;
 }
 
+/** Asks an agent regularly whether it is well; only tells. */
+export interface HealthCheck {
+  start(): void;
+  rest(): void;
+  stop(): void;
+}
+
 /** What every part of the services works with; made once, in wiring. */
 export interface Deps {
   readonly clock: Clock;
@@ -46,6 +53,8 @@ export interface Deps {
   readonly launcher: Launcher;
   readonly dialer: SocketDialer;
   readonly agents: AgentConnector;
+  /** `onChange` is called with what is wrong, and with undefined when all is well again. */
+  readonly watchHealth: (agent: GuestAgent, onChange: (problem: string | undefined) => void) => HealthCheck;
   readonly shares: ShareDriver;
   readonly rootfs: RootfsDriver;
   readonly trash: Trash;

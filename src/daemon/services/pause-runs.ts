@@ -10,12 +10,12 @@ export async function pauseRun(unit: SandboxUnit, options: RunOptions, signal: A
   const session = running(unit);
   try {
     using _shut = await timer.time('calls', () => unit.gate.shut(signal));
-    unit.agent?.current?.rest(true);
+    unit.agent?.rest(true);
     await timer.time('vmm', () => session.pause({ signal }));
     await unit.actor.commit({ target: 'sandbox', kind: 'paused' });
   } catch (error) {
     // Half paused is not a state: it runs, or it is paused and says so.
-    unit.agent?.current?.rest(false);
+    unit.agent?.rest(false);
     await session.resume().catch((problem: unknown) => { unit.log.warn({ error: problem }, 'not resumed after a failed pause'); });
     throw firstReason(error, signal);
   }
@@ -26,7 +26,7 @@ export async function resumeRun(unit: SandboxUnit, options: RunOptions, signal: 
   const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
   const session = running(unit);
   await timer.time('vmm', () => session.resume({ signal }));
-  unit.agent?.current?.rest(false);
+  unit.agent?.rest(false);
   if (unit.agent !== undefined) {
     const handle = unit.agent;
     await timer.time('clock', async () => {

@@ -92,6 +92,7 @@ export class SandboxUnit {
     this.agent = new AgentHandle({
       clock: deps.clock,
       connector: deps.agents,
+      watchHealth: deps.watchHealth,
       target: { kind: record.profile.agent, transport: 'virtio-serial', socketPath: deps.places.agentSocket(record.id), tokenFile: deps.places.tokenFile(record.id) },
       onEvent: (event) => { this.#onAgentEvent(event); },
       onReachable: (reachable, detail) => { void this.condition('agent_unreachable', reachable ? undefined : detail); },

@@ -20,6 +20,26 @@ export async function hostProcesses(unit: SandboxUnit, meter: ProcessMeter): Pro
   return usages.flatMap(({ role, pid, usage }) => (usage === undefined ? [] : [{ role, pid, cpuMs: usage.cpuSeconds * 1000, rssBytes: usage.rssBytes, pssBytes: usage.pssBytes }]));
 }
 
+/** What the processes of all sandboxes use, summed by role: for a scrape, not for one sandbox. */
+export async function usageByRole(units: readonly SandboxUnit[], meter: ProcessMeter): Promise<readonly RoleUsage[]> {
+  const sums = new Map<string, RoleUsage>();
+  for (const unit of units) {
+    for (const { role, cpuMs, rssBytes, pssBytes } of await hostProcesses(unit, meter)) {
+      const sum = sums.get(role) ?? { role, processes: 0, cpuSeconds: 0, rssBytes: 0, pssBytes: 0 };
+      sums.set(role, { role, processes: sum.processes + 1, cpuSeconds: sum.cpuSeconds + cpuMs / 1000, rssBytes: sum.rssBytes + rssBytes, pssBytes: sum.pssBytes + pssBytes });
+    }
+  }
+  return [...sums.values()];
+}
+
+export interface RoleUsage {
+  readonly role: string;
+  readonly processes: number;
+  readonly cpuSeconds: number;
+  readonly rssBytes: number;
+  readonly pssBytes: number;
+}
+
 async function guestUsage(unit: SandboxUnit, options: WaitOptions): Promise<SandboxStats['guest']> {
   const agent = unit.agent?.current;
   const { state } = unit.record;
