@@ -16,13 +16,10 @@ export interface ErrorContext {
   readonly failureCode: number;
   /** Show codes and stacks too. */
   readonly debug: boolean;
-  /** Set when the command was given up: the reason why the call under way ended. */
-  readonly abortReason?: unknown;
 }
 
 /** What a user gets to read for an error, and the code to end with. Every line fits a log: no colours, no control characters. */
-export function reportError(thrown: unknown, context: ErrorContext): ErrorReport {
-  const error = context.abortReason ?? thrown;
+export function reportError(error: unknown, context: ErrorContext): ErrorReport {
   if (error instanceof Interrupted) return { lines: [], exitCode: interruptedBy(error.signal) };
   if (error instanceof OutputClosed) return { lines: [], exitCode: ExitCode.brokenPipe };
   if (error instanceof CliError) {

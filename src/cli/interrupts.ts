@@ -1,3 +1,4 @@
+import { CliError } from './cli-error.ts';
 import { interruptedBy, proxiedSignals, type ProxiedSignal } from './exit-codes.ts';
 import type { CliHost } from './host.ts';
 
@@ -32,14 +33,15 @@ export class Interrupts implements Disposable {
     this.#listeners = proxiedSignals.map((signal) => host.onSignal(signal, () => { this.#received(signal); }));
   }
 
-  /** Aborts with an `Interrupted` or an `OutputClosed` as its reason. */
+  /** Aborts with an `Interrupted`, an `OutputClosed` or a `CliError` as its reason. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Nobody reads our output any more: whatever is under way is given up. */
-  outputClosed(): void {
-    this.#controller.abort(new OutputClosed('standard output was closed'));
+  /** Our output cannot be written any more: whatever is under way is given up. */
+  outputFailed(error: Error): void {
+    const closed = 'code' in error && error.code === 'EPIPE';
+    this.#controller.abort(closed ? new OutputClosed('standard output was closed') : new CliError(`cannot write to standard output: ${error.message}`, { cause: error }));
   }
 
   redirect(handler: (signal: ProxiedSignal) => void): Disposable {

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import type { Action, CommandContext } from './context.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { CliHost } from './host.ts';
@@ -39,6 +39,9 @@ Exit codes:
 Environment: VIVARIUM_HOST, VIVARIUM_TIMEOUT and VIVARIUM_DEBUG stand for the options above.
 `;
 
+/** That a flag which may be repeated is empty by default goes without saying. */
+const optionDescription = (option: Option): string => (Array.isArray(option.defaultValue) ? option.description : new Help().optionDescription(option));
+
 /** The whole command line, as a tree of commands. Parsing one runs it through `execute`. */
 export function buildProgram(host: CliHost, version: string, execute: (runner: Runner, globals: GlobalFlags) => Promise<void>): Command {
   const program = new Command('viv')
@@ -59,6 +62,7 @@ export function buildProgram(host: CliHost, version: string, execute: (runner: R
       getOutHelpWidth: () => host.stdout.columns ?? 100,
       getErrHelpWidth: () => host.stderr.columns ?? 100,
     })
+    .configureHelp({ optionDescription })
     .addHelpText('after', exitCodesHelp);
   const bind: Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode: number = ExitCode.failed): void => {
     command.action(async () => {

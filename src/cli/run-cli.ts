@@ -6,8 +6,8 @@ import type { Connection } from './client/clients.ts';
 import type { CommandContext } from './context.ts';
 import { reportError } from './error-text.ts';
 import { ExitCode } from './exit-codes.ts';
-import type { CliHost } from './host.ts';
-import { Interrupts, OutputClosed } from './interrupts.ts';
+import type { CliHost, OutputStream } from './host.ts';
+import { Interrupts } from './interrupts.ts';
 import { buildProgram, type GlobalFlags, type Runner } from './program.ts';
 
 export interface CliSurroundings {
@@ -34,37 +34,44 @@ export async function runCli(argv: readonly string[], surroundings: CliSurroundi
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     // Commander has told it already: help that was asked for, or a usage error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-    throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   }
-  return interrupts.signal.reason instanceof OutputClosed ? ExitCode.brokenPipe : exitCode;
+  await flushed(host.stdout);
+  // The last bytes failed after the command was done.
+  return exitCode === ExitCode.ok && interrupts.signal.aborted ? tell(surroundings, interrupts.signal.reason, {}, ExitCode.failed) : exitCode;
 }
 
 async function runOne(surroundings: CliSurroundings, interrupts: Interrupts, globals: GlobalFlags, { act, failureCode }: Runner): Promise<number> {
   const { host } = surroundings;
-  const givenAddress = globals.host ?? host.env['VIVARIUM_HOST'];
   let signal = interrupts.signal;
   try {
     const timeout = globals.timeout ?? host.env['VIVARIUM_TIMEOUT'];
     signal = timeout === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(parseDurationMs(timeout, '--timeout'))]);
-    using context = createContext(surroundings, interrupts, givenAddress, signal);
+    using context = createContext(surroundings, interrupts, globals, signal);
     return await act(context);
   } catch (error) {
-    const report = reportError(error, {
-      address: givenAddress ?? defaultAddress,
-      failureCode,
-      debug: globals.debug === true || isOn(host.env['VIVARIUM_DEBUG']),
-      ...(signal.aborted ? { abortReason: asTold(signal.reason) } : {}),
-    });
-    host.stderr.write(report.lines.map((line) => `${line}\n`).join(''));
-    return report.exitCode;
+    return tell(surroundings, signal.aborted ? asTold(signal.reason) : error, globals, failureCode);
   }
 }
 
+/** Says on standard error what went wrong. @returns the exit code for it */
+function tell({ host }: CliSurroundings, error: unknown, globals: GlobalFlags, failureCode: number): number {
+  const debug = globals.debug === true || isOn(host.env['VIVARIUM_DEBUG']);
+  const report = reportError(error, { address: givenAddress(host, globals) ?? defaultAddress, failureCode, debug });
+  host.stderr.write(report.lines.map((line) => `${line}\n`).join(''));
+  return report.exitCode;
+}
+
+const givenAddress = (host: CliHost, globals: GlobalFlags): string | undefined => globals.host ?? host.env['VIVARIUM_HOST'];
+
+const flushed = async (stream: OutputStream): Promise<void> => { await new Promise<void>((resolve) => { stream.write('', () => { resolve(); }); }); };
+
 interface OwnedContext extends CommandContext, Disposable {}
 
-function createContext(surroundings: CliSurroundings, interrupts: Interrupts, givenAddress: string | undefined, signal: AbortSignal): OwnedContext {
-  const address = parseAddress(givenAddress ?? defaultAddress);
+function createContext(surroundings: CliSurroundings, interrupts: Interrupts, globals: GlobalFlags, signal: AbortSignal): OwnedContext {
+  const given = givenAddress(surroundings.host, globals);
+  const address = parseAddress(given ?? defaultAddress);
   let connection: Promise<Connection> | undefined;
   let close = (): void => undefined;
   const open = async (): Promise<Connection> => {
@@ -77,19 +84,16 @@ function createContext(surroundings: CliSurroundings, interrupts: Interrupts, gi
     ...surroundings,
     interrupts,
     address,
-    addressGiven: givenAddress !== undefined,
+    addressGiven: given !== undefined,
     signal,
     connect: async (...services) => await (await (connection ??= open())).clients(...services),
     [Symbol.dispose]: () => { close(); },
   };
 }
 
-/** A reader that went away ends the command quietly. The listeners stay: the last bytes may fail after the command is done. */
+/** Output that cannot be written ends the command; quietly, when its reader went away. The listeners stay: the last bytes may fail late. */
 function watchOutputs(host: CliHost, interrupts: Interrupts): void {
-  host.stdout.on('error', (error: Error) => {
-    if ('code' in error && error.code === 'EPIPE') interrupts.outputClosed();
-    else host.stderr.write(`viv: cannot write to standard output: ${error.message}\n`);
-  });
+  host.stdout.on('error', (error: Error) => { interrupts.outputFailed(error); });
   // Nobody reads what we could say about it.
   host.stderr.on('error', () => undefined);
 }

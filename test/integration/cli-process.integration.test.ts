@@ -124,3 +124,10 @@ server.add(HostServiceDefinition, {
 await server.listen(process.argv[process.argv.indexOf('--listen') + 1]);
 process.on('SIGTERM', () => { server.forceShutdown(); process.exit(0); });
 `;
+
+test('a full disk under standard output is an error, not silence', async () => {
+  const child = spawn('sh', ['-c', `exec ${process.execPath} --import tsx ${main} version > /dev/full`], { cwd: root, env: { ...process.env, VIVARIUM_HOST: daemon.address } });
+  const err = text(child.stderr);
+  expect(await once(child, 'exit')).toEqual([1, null]);
+  expect(await err).toContain('viv: cannot write to standard output: ENOSPC');
+});

@@ -16,10 +16,12 @@ export interface SessionFlags {
 }
 
 /** Sits in front of a process until it ends or the user leaves it. The terminal is as before when this returns or throws. */
-export async function runSession(context: CommandContext, call: ProcessCall, stdin: boolean, flags: SessionFlags): Promise<SessionResult> {
+export async function runSession(context: CommandContext, call: ProcessCall, stdin: boolean, flags: SessionFlags, onStarted?: () => void): Promise<SessionResult> {
   using session = new ProcessSession(call, {
     host: context.host,
     interrupts: context.interrupts,
+    signal: context.signal,
+    ...(onStarted === undefined ? {} : { onStarted }),
     stdin,
     detachKeys: parseDetachKeys(flags.detachKeys),
     sigProxy: flags.sigProxy,

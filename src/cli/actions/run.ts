@@ -3,8 +3,10 @@ import type { Clients } from '../client/clients.ts';
 import type { Action, CommandContext } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { renderTimings, type CallTiming } from '../format/timings.ts';
-import { attachCall } from '../stream/process-call.ts';
+import { attachCall, type ProcessCall } from '../stream/process-call.ts';
+import type { SessionResult } from '../stream/session-options.ts';
 import { createContainer, type CreatedContainer, type CreateFlags } from './create-container.ts';
+import type { Removal } from './removal.ts';
 import { requireTerminal, runSession, sessionExitCode, type SessionFlags } from './run-session.ts';
 
 interface RunFlags extends CreateFlags, SessionFlags {
@@ -33,7 +35,6 @@ async function startAndLeave(context: CommandContext, clients: Clients<'containe
 
 async function startAndStay(context: CommandContext, clients: Clients<'containers'>, created: CreatedContainer, flags: RunFlags): Promise<number> {
   await using removal = created.removal;
-  if (flags.rm !== true) removal.keep();
   const start = AttachStart.fromPartial({
     containerId: created.container.id,
     stdin: flags.interactive === true,
@@ -42,10 +43,21 @@ async function startAndStay(context: CommandContext, clients: Clients<'container
     requestId: context.host.newId(),
   });
   const begun = performance.now();
-  const { end, started } = await runSession(context, attachCall(clients.containers, start), start.stdin, flags);
+  const { end, started } = await session(context, attachCall(clients.containers, start), start.stdin, flags, removal);
   if (end.kind !== 'exit') removal.keep();
   printTimings(context, flags, created, { call: 'start container, to its end', tookMs: performance.now() - begun, phases: started?.phases ?? [] });
   return sessionExitCode(context, end);
+}
+
+/** Without --rm everything is kept once the process runs, and what could not be started too; not what the user gave up before. */
+async function session(context: CommandContext, call: ProcessCall, stdin: boolean, flags: RunFlags, removal: Removal): Promise<SessionResult> {
+  const keep = (): void => { if (flags.rm !== true) removal.keep(); };
+  try {
+    return await runSession(context, call, stdin, flags, keep);
+  } catch (error) {
+    if (!context.signal.aborted) keep();
+    throw error;
+  }
 }
 
 function printTimings(context: CommandContext, flags: RunFlags, created: CreatedContainer, start: CallTiming): void {

@@ -41,7 +41,7 @@ export class ProcessSession implements Disposable {
   constructor(call: ProcessCall, options: SessionOptions) {
     this.#call = call;
     this.#options = options;
-    this.#signal = AbortSignal.any([options.interrupts.signal, this.#leaving.signal]);
+    this.#signal = AbortSignal.any([options.signal, this.#leaving.signal]);
     // Acknowledgements of one turn of the event loop go out as one.
     const written = (): void => { setImmediate(() => { this.#outbox.wake(); }); };
     this.#stdout = new OutputPump(options.host.stdout, written);
@@ -125,6 +125,7 @@ export class ProcessSession implements Disposable {
       this.#stdin.begin(started.stdinOffset);
       connection.started = true;
       this.#local.attach(started);
+      this.#options.onStarted?.();
     } else {
       this.#stdin.rewind(started.stdinOffset);
       connection.started = true;

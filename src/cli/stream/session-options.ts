@@ -7,6 +7,10 @@ import type { ReconnectPolicy } from './reconnect-policy.ts';
 export interface SessionOptions {
   readonly host: CliHost;
   readonly interrupts: Interrupts;
+  /** The command is given up when it aborts. */
+  readonly signal: AbortSignal;
+  /** The process runs. */
+  readonly onStarted?: () => void;
   /** Hand our standard input to the process. */
   readonly stdin: boolean;
   readonly detachKeys: Uint8Array;

@@ -39,9 +39,8 @@ test('our own errors have their own code', () => {
 });
 
 test('a command that the user ended says nothing', () => {
-  const aborted = new Error('The operation was aborted');
-  expect(reportError(aborted, { ...context, abortReason: new Interrupted('SIGINT') })).toEqual({ lines: [], exitCode: 130 });
-  expect(reportError(aborted, { ...context, abortReason: new OutputClosed() })).toEqual({ lines: [], exitCode: 141 });
+  expect(reportError(new Interrupted('SIGINT'), context)).toEqual({ lines: [], exitCode: 130 });
+  expect(reportError(new OutputClosed(), context)).toEqual({ lines: [], exitCode: 141 });
 });
 
 test('--debug shows codes, details and the stack', () => {
