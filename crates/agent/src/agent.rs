@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use tokio::sync::oneshot;
@@ -27,6 +28,8 @@ pub struct Sandbox {
     pub id: String,
     pub shares_pids: bool,
     pub pid_holder: Option<i32>,
+    /// Where the guest's hooks lie; empty for none.
+    pub hooks: String,
 }
 
 pub struct Agent {
@@ -95,6 +98,12 @@ impl Agent {
             Some(_) => Err(Status::precondition("the sandbox was created without a shared pid namespace")),
             None => Err(Status::precondition("there is no sandbox yet: CreateSandbox comes first")),
         }
+    }
+
+    /// The directory of the guest's hooks, if the sandbox has one.
+    pub fn hooks(&self) -> Option<PathBuf> {
+        let sandbox = self.sandbox.borrow();
+        sandbox.as_ref().filter(|sandbox| !sandbox.hooks.is_empty()).map(|sandbox| PathBuf::from(&sandbox.hooks))
     }
 
     /// These are detached with the sandbox.

@@ -33,6 +33,8 @@ pub struct Container {
     pub shared_pid: bool,
     /// Its processes are under a seccomp filter.
     pub confined: Cell<bool>,
+    /// The guest has hooks for it.
+    pub has_hooks: Cell<bool>,
     /// Orders create, start and remove of this container; nothing else waits for them.
     pub life: Mutex<()>,
     /// Ends the runtime's work for this container.
@@ -57,6 +59,7 @@ impl Container {
             paused: Cell::new(false),
             shared_pid,
             confined: Cell::new(false),
+            has_hooks: Cell::new(false),
             life: Mutex::new(()),
             cancel: Notify::new(),
             status: RefCell::default(),

@@ -10,7 +10,7 @@ use nix::pty::Winsize;
 use super::container::{Container, State};
 use super::{cwd, layout, pipes};
 use crate::agent::Agent;
-use crate::oci::{check, translate};
+use crate::oci::{check, hooks, translate};
 use crate::process::task::Task;
 use crate::proto::grpc;
 use crate::runtime::job::Job;
@@ -91,7 +91,7 @@ async fn make(
     prepare_root(spec, process).await?;
     container.confined.set(spec.linux.as_ref().is_some_and(|linux| linux.seccomp.is_some()));
     set_guest_wide(spec)?;
-    write_config(container, spec, process)?;
+    write_config(agent, container, spec, process)?;
     run(agent, container, process).await
 }
 
@@ -123,12 +123,18 @@ fn set_guest_wide(spec: &grpc::Spec) -> Result<()> {
     Ok(())
 }
 
-fn write_config(container: &Container, spec: &grpc::Spec, process: &grpc::Process) -> Result<()> {
+fn write_config(agent: &Agent, container: &Container, spec: &grpc::Spec, process: &grpc::Process) -> Result<()> {
     let namespaces = layout::namespaces();
+    let hooks = match agent.hooks() {
+        Some(directory) => hooks::gather(&directory).map_err(|e| Status::os("guest hooks", e))?,
+        None => None,
+    };
+    container.has_hooks.set(hooks.is_some());
     let around = translate::Surroundings {
         namespaces: &namespaces,
         shared_pid: container.shared_pid,
         cgroup: &container.group.name(),
+        hooks,
     };
     let config = translate::config(spec, process, &around).to_string();
     let bundle = layout::bundle(&container.id);

@@ -7,7 +7,9 @@ use tokio::task::spawn_local;
 
 use super::container::{Container, State};
 use super::create::undo;
+use super::layout;
 use crate::agent::Agent;
+use crate::runtime::job::Job;
 use crate::ttrpc::status::{Result, Status};
 
 /// How long killed processes may take to be gone, where the caller sets no limit.
@@ -37,6 +39,13 @@ async fn clear(agent: &Rc<Agent>, container: &Rc<Container>) -> Result<()> {
     container.group.kill().map_err(|e| Status::os("cgroup", e))?;
     if container.init.pid().is_some() {
         container.init.exited().await;
+    }
+    if container.has_hooks.get() {
+        let job = Job::Stopped { id: container.id.clone(), states: layout::states() };
+        // A hook that fails after the container's end cannot undo the end (OCI runtime specification, runtime.md).
+        if let Err(status) = agent.runtime.run(&job, Vec::new(), &container.cancel).await {
+            eprintln!("viv-agent: {}: poststop hooks: {status}", container.id);
+        }
     }
     undo(agent, container).await?;
     container.state.set(State::Stopped);

@@ -17,6 +17,8 @@ pub struct Surroundings<'a> {
     pub shared_pid: bool,
     /// Path below the cgroup root.
     pub cgroup: &'a str,
+    /// The guest's own hooks, as JSON.
+    pub hooks: Option<Value>,
 }
 
 /// The runtime's config.json. Hooks of the host, its security labels and its cgroup paths do not apply in the guest.
@@ -29,6 +31,7 @@ pub fn config(spec: &grpc::Spec, process: &grpc::Process, around: &Surroundings<
         ("process", Some(json::process(process))),
         ("root", Some(json!({ "path": root.path, "readonly": root.readonly }))),
         ("mounts", Some(mounts::complete(&spec.mounts).iter().map(json::mount).collect())),
+        ("hooks", around.hooks.clone()),
         ("annotations", annotations),
         ("linux", Some(linux_part(&linux, around))),
     ])
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     fn around() -> Surroundings<'static> {
-        Surroundings { namespaces: Path::new("/run/ns"), shared_pid: false, cgroup: "/vivarium/c1" }
+        Surroundings { namespaces: Path::new("/run/ns"), shared_pid: false, cgroup: "/vivarium/c1", hooks: None }
     }
 
     fn translate(change: impl FnOnce(&mut grpc::Spec), around: &Surroundings<'_>) -> Value {

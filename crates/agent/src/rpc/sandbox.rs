@@ -1,6 +1,7 @@
 //! AgentService: the sandbox.
 
 use std::fs;
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::agent::{Agent, Sandbox};
@@ -25,6 +26,10 @@ pub async fn create(agent: Rc<Agent>, request: grpc::CreateSandboxRequest) -> Re
     }
     if request.hostname.len() > HOSTNAME || request.hostname.contains('\0') {
         return Err(Status::invalid("hostname: it takes at most 64 bytes"));
+    }
+    let hooks = &request.guest_hook_path;
+    if !hooks.is_empty() && !Path::new(hooks).is_absolute() {
+        return Err(Status::invalid(format!("guest_hook_path: {hooks:?} is not an absolute path")));
     }
     agent.sandbox_begun.set(true);
     let made = make(&agent, request).await;
@@ -64,7 +69,7 @@ async fn make(agent: &Rc<Agent>, request: grpc::CreateSandboxRequest) -> Result<
         // Nobody asks how the holder ended; it is registered so that it can be signalled without doubt.
         drop(agent.reaper.register(pid));
     }
-    Ok(Sandbox { id: request.sandbox_id, shares_pids, pid_holder: done.pid })
+    Ok(Sandbox { id: request.sandbox_id, shares_pids, pid_holder: done.pid, hooks: request.guest_hook_path })
 }
 
 fn write_resolv_conf(lines: &[String]) -> Result<()> {

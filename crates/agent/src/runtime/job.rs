@@ -14,6 +14,8 @@ pub enum Job {
     /// Starts the process described in the file `process` in a running container. Descriptors as in `Create`.
     /// `seccomp`: the container has a filter, which goes for this process too.
     Exec { id: String, states: PathBuf, process: PathBuf, terminal: bool, seccomp: bool },
+    /// Runs the hooks of a container that has stopped.
+    Stopped { id: String, states: PathBuf },
     /// Makes the namespaces that a sandbox's containers share, bound to files in `directory`.
     Namespaces { directory: PathBuf, hostname: String, pid: bool },
 }

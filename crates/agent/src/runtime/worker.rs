@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::container::Container;
+use libcontainer::hooks::run_hooks;
 use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
 use libcontainer::syscall::syscall::SyscallType;
 use nix::sys::signal::{signal, SigHandler, Signal};
@@ -110,6 +111,13 @@ fn run(job: Job, fds: Vec<OwnedFd>) -> Result<Outcome, Failure> {
             let builder = builder(&id, &states, fds, &console, filter)?.as_tenant();
             let pid = builder.with_detach(true).with_process(Some(process)).build()?.as_raw();
             Ok(Outcome { pid: Some(pid), master: console.master()? })
+        }
+        Job::Stopped { id, states } => {
+            let container = Container::load(states.join(id))?;
+            let hooks = Spec::load(container.bundle().join("config.json"))?.hooks().clone();
+            let poststop = hooks.as_ref().and_then(|hooks| hooks.poststop().as_ref());
+            run_hooks(poststop, Some(&container.state), None, None, None)?;
+            Ok(Outcome::default())
         }
         Job::Namespaces { directory, hostname, pid } => {
             Ok(Outcome { pid: namespaces::create(&directory, &hostname, pid)?, master: None })
