@@ -161,8 +161,8 @@ fn what_stays_is_small() {
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("Pss");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     };
-    let together = pss_kib(launcher) + pss_kib(scribe_of(launcher));
-    // Without optimisation the code itself is larger.
+    let (keeper, scribe) = (pss_kib(launcher), pss_kib(scribe_of(launcher)));
+    // Without optimisation the code itself is larger. Where more than one runs, most of this is shared.
     let bound = if cfg!(debug_assertions) { 2048 } else { 1024 };
-    assert!(together < bound, "launcher and scribe take {together} KiB");
+    assert!(keeper < bound && scribe < bound / 2, "the launcher takes {keeper} KiB, its scribe {scribe} KiB");
 }
