@@ -7,8 +7,11 @@ import {
   Container, ContainerServiceDefinition, ContainerState, type AttachRequest, type AttachStart, type ContainerServiceImplementation, type CreateContainerRequest,
   type ExecRequest, type ExecStart,
 } from '../../src/gen/vivarium/v1/container.ts';
+import { EventServiceDefinition } from '../../src/gen/vivarium/v1/event.ts';
+import { GuestServiceDefinition } from '../../src/gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition, type HostServiceImplementation } from '../../src/gen/vivarium/v1/host.ts';
 import { Sandbox, SandboxServiceDefinition, SandboxState, type CreateSandboxRequest, type SandboxServiceImplementation } from '../../src/gen/vivarium/v1/sandbox.ts';
+import { FakeObservers } from './cli-fake-observers.ts';
 import { FakeProcess, type FakeScript } from './cli-fake-process.ts';
 
 export const refused = (code: Status, reason: string, message: string, metadata: Record<string, string> = {}): RichServerError =>
@@ -25,6 +28,7 @@ export class FakeDaemon {
   readonly execStarts: ExecStart[] = [];
   readonly resumes: { stdout: bigint; stderr: bigint }[] = [];
   readonly calls: string[] = [];
+  readonly observers = new FakeObservers();
   readonly processes = new Map<string, FakeProcess>();
   /** What the next processes do. */
   script: FakeScript = async () => 0;
@@ -56,6 +60,8 @@ export class FakeDaemon {
     server.add(SandboxServiceDefinition, this.#sandboxService());
     server.add(ContainerServiceDefinition, this.#containerService());
     server.add(HostServiceDefinition, this.#hostService());
+    server.add(EventServiceDefinition, this.observers.eventService());
+    server.add(GuestServiceDefinition, this.observers.guestService());
     server.add(HealthDefinition, {
       check: async () => ({ status: HealthCheckResponse_ServingStatus.SERVING }),
       async *watch() { yield { status: HealthCheckResponse_ServingStatus.SERVING }; },
@@ -126,6 +132,11 @@ export class FakeDaemon {
         this.sandboxes.delete(this.#sandbox(sandboxId).id);
         return {};
       },
+      getSandboxStats: async ({ sandboxId }) => ({
+        sandboxId: this.#sandbox(sandboxId).id,
+        processes: [{ role: 'vmm', pid: 7, cpu: { seconds: 2n }, rssBytes: 3n << 20n, pssBytes: 2n << 20n }],
+        guestMemory: { usageBytes: 1n << 20n, limitBytes: 4n << 20n }, guestLoad1: 0.5,
+      }),
       getSandbox: async ({ sandboxId }) => ({ sandbox: this.#sandbox(sandboxId) }),
       listSandboxes: async ({ pageToken }) => {
         // Pages of two, to see them followed.
@@ -133,8 +144,8 @@ export class FakeDaemon {
         const from = Number(pageToken === '' ? 0 : pageToken);
         return { sandboxes: all.slice(from, from + 2), nextPageToken: from + 2 < all.length ? String(from + 2) : '' };
       },
-      startSandbox: unused, stopSandbox: unused, pauseSandbox: unused, resumeSandbox: unused, waitSandbox: unused, getSandboxStats: unused, updateSandbox: unused,
-      async *console() { throw new ServerError(Status.UNIMPLEMENTED, 'not part of this fake'); },
+      startSandbox: unused, stopSandbox: unused, pauseSandbox: unused, resumeSandbox: unused, waitSandbox: unused, updateSandbox: unused,
+      console: (requests, context) => this.observers.console(requests, context),
     };
   }
 
@@ -159,6 +170,11 @@ export class FakeDaemon {
         this.#startProcess(container.id, container.spec?.tty ?? false);
         return { container };
       },
+      getContainerStats: async ({ containerId }) => ({
+        containerId: this.#container(containerId).id, at: new Date(), pids: 3n,
+        // Half a CPU, as time goes by.
+        cpu: { total: { seconds: BigInt(Math.trunc(Date.now() / 2000)), nanos: Math.trunc((Date.now() % 2000) / 2) * 1_000_000 } }, memory: { usageBytes: 5n << 20n, limitBytes: 0n },
+      }),
       deleteContainer: async ({ containerId }) => {
         this.calls.push('deleteContainer');
         this.containers.delete(this.#container(containerId).id);
@@ -177,7 +193,7 @@ export class FakeDaemon {
         const first = ((await iterator.next()).value as AttachRequest).message;
         yield* attachProcess(first).serve(iterator, resumeOffsets(first));
       },
-      stopContainer: unused, killContainer: unused, resizeContainerTty: unused, pauseContainer: unused, resumeContainer: unused, getContainerStats: unused,
+      stopContainer: unused, killContainer: unused, resizeContainerTty: unused, pauseContainer: unused, resumeContainer: unused,
       async *getContainerLogs({ containerId }) {
         const output = outputOf(containerId);
         for (const [stream, data] of [[1, output?.stdout], [2, output?.stderr]] as const) {

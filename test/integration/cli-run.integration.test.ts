@@ -136,6 +136,26 @@ test('Ctrl-C while the sandbox is created cancels the call and gives 130', async
   expect(run.stderr.text).toBe('');
 });
 
+test('Ctrl-C while the process is started leaves nothing behind, also without --rm', async () => {
+  const container = new Promise<void>((resolve) => {
+    daemon.beforeStart = () => {
+      run.signal('SIGINT');
+      resolve();
+    };
+  });
+  const run = viv(['run', 'busybox', 'sleep', '9']);
+  expect(await run.exitCode).toBe(130);
+  await container;
+  expect(daemon.sandboxes.size).toBe(0);
+});
+
+test('a container that could not be started stays without --rm', async () => {
+  daemon.beforeStart = () => { throw refused(Status.FAILED_PRECONDITION, 'PROCESS_START_FAILED', 'no such file'); };
+  expect(await viv(['run', 'busybox', 'nope']).exitCode).toBe(127);
+  expect(daemon.containers.size).toBe(1);
+  expect(daemon.sandboxes.size).toBe(1);
+});
+
 test('signals go to the process; three in a row leave it alone', async () => {
   daemon.script = async (process) => {
     process.write('stdout', 'up');
