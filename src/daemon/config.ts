@@ -114,7 +114,7 @@ function flatten(table: Readonly<Record<string, unknown>>, prefix: string, path:
     if (typeof value === 'string') into.set(at, value);
     else if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') into.set(at, String(value));
     else if (Array.isArray(value) && value.every((item) => typeof item === 'string')) into.set(at, value);
-    else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) flatten(value as Record<string, unknown>, `${at}.`, path, into, problems);
+    else if (typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)) flatten(value as Record<string, unknown>, `${at}.`, path, into, problems);
     else problems.push(`${at} (file ${path}): must be text, a number, true or false, or a list of texts`);
   }
 }

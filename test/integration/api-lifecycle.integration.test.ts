@@ -51,7 +51,7 @@ describe('the socket', () => {
     const first = await makeServer();
     await first.listen(`unix:${path}`);
     const second = await makeServer();
-    await expect(second.listen(`unix:${path}`)).rejects.toMatchObject({ reason: 'HOST_RESOURCE', message: expect.stringContaining('another process answers') });
+    await expect(second.listen(`unix:${path}`)).rejects.toMatchObject({ reason: 'HOST_RESOURCE', message: expect.stringContaining('another process answers') as string });
     await first.stop(STOP);
   });
 
@@ -132,7 +132,7 @@ describe('stopping', () => {
     const watching = (async () => {
       for await (const _event of api.events().watchEvents({})) throw new Error('no event was sent');
     })();
-    const outcome = expect(watching).rejects.toMatchObject({ code: Status.UNAVAILABLE, details: expect.stringContaining('shutting down') });
+    const outcome = expect(watching).rejects.toMatchObject({ code: Status.UNAVAILABLE, details: expect.stringContaining('shutting down') as string });
     await started.promise;
     await api.stop();
     await outcome;

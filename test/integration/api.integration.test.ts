@@ -58,7 +58,7 @@ describe('calls', () => {
     const id = infoOf(error).metadata['error_id'];
     const logged = api.logger.lines.find(({ level }) => level === 'error');
     expect(error.details).toBe(`internal error ${id}`);
-    expect(logged?.fields).toMatchObject({ request: id, err: expect.any(TypeError) });
+    expect(logged?.fields).toMatchObject({ request: id, err: expect.any(TypeError) as TypeError });
   });
 
   it('refuse a message over 8 MiB and go on', async () => {

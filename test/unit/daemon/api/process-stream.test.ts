@@ -12,7 +12,7 @@ class Call {
   readonly messages = new AsyncQueue<ClientMessage>(1000);
   readonly abort = new AbortController();
   readonly logger = new MemoryLogger();
-  readonly output: AsyncGenerator<ServerMessage>;
+  readonly output: AsyncGenerator<ServerMessage, void, undefined>;
 
   constructor(takesStdin = true) {
     this.output = new ProcessPump(this.stream, { takesStdin, logger: this.logger }).run(this.messages[Symbol.asyncIterator](), this.abort.signal);
@@ -27,9 +27,9 @@ class Call {
   }
 
   async next(): Promise<ServerMessage> {
-    const { value, done } = await this.output.next();
-    if (done === true) throw new Error('the stream has ended');
-    return value;
+    const next = await this.output.next();
+    if (next.done === true) throw new Error('the stream has ended');
+    return next.value;
   }
 
   async rest(): Promise<string[]> {

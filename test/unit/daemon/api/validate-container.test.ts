@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { parseCreateContainer, parseKill, parseListContainers } from '../../../../src/daemon/api/validate-container.ts';
 import { parseExecStart } from '../../../../src/daemon/api/validate-process.ts';
 import { parseLogs, parseResizeTty } from '../../../../src/daemon/api/validate-streams.ts';
+import type { ContainerSpec } from '../../../../src/gen/vivarium/v1/container.ts';
 import {
-  ContainerSpec, CreateContainerRequest, ExecStart, GetContainerLogsRequest, KillContainerRequest, ListContainersRequest, ResizeContainerTtyRequest,
+  CreateContainerRequest, ExecStart, GetContainerLogsRequest, KillContainerRequest, ListContainersRequest, ResizeContainerTtyRequest,
 } from '../../../../src/gen/vivarium/v1/container.ts';
 import { violationsOf } from './field-violations.ts';
 
