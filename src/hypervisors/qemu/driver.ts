@@ -7,7 +7,7 @@ import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import { formatVersion } from './version.ts';
 import { chooseAccelerator } from './accel.ts';
 import { qemuLaunchSpec } from './launch-spec.ts';
-import { Monitor } from './monitor.ts';
+import { DEATH_GRACE_MS, Monitor } from './monitor.ts';
 import { longestSocket, vmPaths } from './paths.ts';
 import type { QemuProbe } from './probe.ts';
 import { QemuSession, exitedError } from './session.ts';
@@ -18,8 +18,6 @@ const MAX_SOCKET_PATH_BYTES = 107;
 const MONITOR_MS = 15_000;
 /** A VM that is found again answers at once or is looked after without its monitor. */
 const ADOPT_MONITOR_MS = 2000;
-/** See #whileRunning. */
-const DEATH_GRACE_MS = 300;
 const KILL_MS = 10_000;
 const SIGKILL = 9;
 

@@ -17,6 +17,10 @@ const PARAMS: readonly KernelParam[] = [
   { text: 'no_timer_check', when: 'always' },
   // The cryptographic self-tests check the compiler's work, not this machine.
   { text: 'cryptomgr.notests', when: 'always' },
+  // With one possible processor the kernel patches thousands of lock prefixes away, which takes longer under emulation than they ever cost.
+  { text: 'noreplace-smp', when: 'always' },
+  // Thousands of files for tracing that nobody reads, and the key of modules that our own initramfs holds anyhow.
+  { text: 'initcall_blacklist=tracer_init_tracefs,init_kprobe_trace,load_system_certificate_list', when: 'always' },
   // An emulated processor does not speculate, so that what mitigates it only costs.
   { text: 'mitigations=off', when: 'tcg' },
 ];

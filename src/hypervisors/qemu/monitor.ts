@@ -12,7 +12,7 @@ import type { QmpArguments, QmpCommand, QmpResult, QmpVersion, RunState } from '
 /** The greeting comes from the VMM's main loop, which a starting guest may hold for a while. */
 const HANDSHAKE_MS = 10_000;
 /** A VMM that dies closes its monitor first; this long its end is awaited before the monitor alone is called lost. */
-const DEATH_GRACE_MS = 300;
+export const DEATH_GRACE_MS = 300;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
 

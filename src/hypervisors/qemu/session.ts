@@ -3,6 +3,8 @@ import { DomainError } from '../../core/model/errors.ts';
 import type { Clock, ProcessEnd, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
 import type { VmEvent, VmRef, VmSession, VmStatus } from '../../core/ports/hypervisor.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
+import { QmpClosedError } from '../qmp/errors.ts';
+import { DEATH_GRACE_MS } from './monitor.ts';
 import type { Monitor } from './monitor.ts';
 import type { VmPaths } from './paths.ts';
 
@@ -102,8 +104,8 @@ export class QemuSession implements VmSession {
   }
 
   async #finish(): Promise<void> {
-    // Refused or cut short by the end that it causes; either way the end is awaited below.
-    await this.#monitor.execute('quit', {}).catch((error: unknown) => { this.#parts.logger.debug({ err: error }, 'quit was not answered'); });
+    // Refused or cut short by the end that it causes; either way the end itself is awaited.
+    this.#monitor.execute('quit', {}).catch((error: unknown) => { this.#parts.logger.debug({ err: error }, 'quit was not answered'); });
     await this.#endWithin(QUIT_MS, {}).catch(async (error: unknown) => {
       this.#parts.logger.warn({ err: error }, 'QEMU does not quit; killing it');
       await this.kill();
@@ -119,13 +121,19 @@ export class QemuSession implements VmSession {
 
   /** A command that fails because the VM has ended is told as that. */
   async #whileAlive<T>(command: () => Promise<T>): Promise<T> {
+    const { process, clock } = this.#parts;
     try {
       return await command();
     } catch (error) {
-      const { end } = this.#parts.process;
-      throw end === undefined ? error : exitedError(end, error);
+      // A dying VMM closes its monitor first and is reaped a moment later.
+      if (isClosed(error)) await Promise.race([process.ended, clock.sleep(DEATH_GRACE_MS)]);
+      throw process.end === undefined ? error : exitedError(process.end, error);
     }
   }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof QmpClosedError;
 }
 
 /** The VMM's process has ended where it should not have. */
