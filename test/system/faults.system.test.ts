@@ -14,7 +14,7 @@ function faulty(fault: string, more = ''): string {
 
 const CREATE_FAULTS: readonly (readonly [name: string, profile: string, says: RegExp])[] = [
   ['vmm-missing', `hypervisor_path = "/nonexistent/qemu"\nshared_fs = "none"`, /\/nonexistent\/qemu/],
-  ['kernel-missing', 'kernel = "/nonexistent/vmlinux"\ninitrd = "/nonexistent/initrd"', /nonexistent/],
+  ['kernel-missing', 'kernel = "/nonexistent/vmlinux"\ninitrd = "/nonexistent/initrd"', /kernel/],
   ['guest-missing', 'guest = "nosuch"', /nosuch/],
   ['exits-at-start', faulty('exit-at-start:3'), /code 3|exit/i],
   ['boot-hangs', faulty('boot-hang'), /console|agent|boot/i],
@@ -59,7 +59,7 @@ describe('a create that goes wrong', () => {
     ['boot-delay:300', 'a slow boot'],
     ['link-garbage', 'noise before the agent answers'],
   ])('%s is not an error: %s', async (fault) => {
-    const other = await TestDaemon.start({ profiles: { odd: faulty(fault) } });
+    const other = await TestDaemon.start({ profiles: { odd: faulty(fault).replace('"6s"', '"60s"').replace('"2s"', '"30s"') } });
     try {
       await other.must('sandbox', 'create', '--profile', 'odd');
     } finally {
@@ -125,7 +125,7 @@ async function createMany(daemon: TestDaemon, count: number): Promise<string[]> 
         await client.createSandbox({ requestId: '', spec: SandboxSpec.fromPartial({ profile: 'good' }) });
         return 'OK';
       } catch (error) {
-        return error instanceof ClientError ? (Status[error.code] ?? 'UNKNOWN') : String(error);
+        return error instanceof ClientError ? Status[error.code] : String(error);
       }
     }),
   );

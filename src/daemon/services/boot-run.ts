@@ -1,5 +1,5 @@
 import { UndoStack } from '../../base/async-stack.ts';
-import { deadline, raceSignal, throwIfAborted } from '../../base/abort.ts';
+import { deadline, linkSignals, raceSignal, throwIfAborted } from '../../base/abort.ts';
 import { createPlan, type CreateStep } from '../../core/machine/create-plan.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { Cause, Mode } from '../../core/model/outcome.ts';
@@ -15,6 +15,8 @@ const GUEST_SHARE = '/run/kata-containers/shared/containers/';
 const CONSOLE_TAIL_BYTES = 2048;
 /** Of its own, not the caller's: an undo is never cut short because the caller went away. */
 const UNDO_DEADLINE_MS = 30_000;
+/** A VMM's end is heard from its launcher this much later than from its sockets, at most. */
+const VMM_END_MS = 500;
 
 interface StepContext {
   readonly unit: SandboxUnit;
@@ -128,7 +130,7 @@ export async function bootRun(unit: SandboxUnit, options: RunOptions, signal: Ab
     await succeeded(unit, context);
     undo.move();
   } catch (error) {
-    const reason = await explain(unit, firstReason(error, limit.signal));
+    const reason = await explain(unit, await firstCause(unit, firstReason(error, limit.signal), limit.signal));
     await undone(unit, undo, reason);
     throw reason;
   }
@@ -157,6 +159,22 @@ export function modeOf(unit: SandboxUnit, guest: GuestInfo | undefined): Mode | 
   const { session, record } = unit;
   if (session === undefined) return undefined;
   return { ...session.mode, agent: record.profile.agent, agentVersion: guest?.agentVersion ?? '', rootfs: record.profile.sharedFs, guest: record.profile.guest, profile: record.profile.name };
+}
+
+/** A guest that fell silent because its VM died is told as the VM's death, which is heard a moment later. */
+async function firstCause(unit: SandboxUnit, reason: DomainError, signal: AbortSignal): Promise<DomainError> {
+  if (reason.reason !== 'AGENT_UNREACHABLE' || unit.session === undefined || signal.aborted) return reason;
+  const over = new AbortController();
+  const timer = unit.deps.clock.timer(VMM_END_MS, () => { over.abort(reason); });
+  using both = linkSignals(signal, over.signal);
+  try {
+    // The unit hears the same end and aborts the run with what it died of.
+    return await raceSignal(new Promise<never>(() => undefined), both.signal);
+  } catch (error) {
+    return toDomainError(error);
+  } finally {
+    timer[Symbol.dispose]();
+  }
 }
 
 /** A boot that hangs is told with what its console said. */
