@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const buf = (...args) => execFileSync(join(root, 'node_modules/.bin/buf'), args, { cwd: root, stdio: 'inherit' });
+const buf = (...args) => execFileSync(join(root, 'node_modules/@bufbuild/buf-linux-x64/bin/buf'), args, { cwd: root, stdio: 'inherit' });
 
 rmSync(join(root, 'src/gen'), { recursive: true, force: true });
 buf('generate');

@@ -61,7 +61,7 @@ async function rust() {
 }
 
 const STAGES = {
-  lint: async () => add(await check('eslint', bin('eslint'), '.', '--max-warnings', '0'), await check('types', bin('tsc'), '--noEmit'), await check('buf lint', bin('buf'), 'lint')),
+  lint: async () => add(await check('eslint', bin('eslint'), '.', '--max-warnings', '0'), await check('types', bin('tsc'), '--noEmit'), await check('buf lint', join(root, 'node_modules/@bufbuild/buf-linux-x64/bin/buf'), 'lint')),
   unit: () => vitest('unit'),
   rust,
   integration: () => vitest('integration'),

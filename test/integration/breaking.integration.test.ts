@@ -8,7 +8,7 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const RELEASED = join(REPOSITORY, 'proto/released/vivarium.v1.binpb');
 
 function buf(directory: string, ...args: string[]): { code: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync(join(REPOSITORY, 'node_modules/.bin/buf'), args, { cwd: directory, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(join(REPOSITORY, 'node_modules/@bufbuild/buf-linux-x64/bin/buf'), args, { cwd: directory, encoding: 'utf8' });
   return { code: status, output: `${stdout}${stderr}` };
 }
 
