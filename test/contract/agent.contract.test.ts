@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { ackMark, BOOT_TOKEN, go, hello } from '../../src/agents/link/blocks.ts';
 import type { GuestAgent, OutputEvent, ProcessKey } from '../../src/core/ports/agent.ts';
 import { collect, execSetup, textOf } from '../fakes/agent/specs.ts';
 import type { AgentUnderTest } from './agent/agent-under-test.ts';
@@ -192,5 +193,53 @@ describe.each([...PLAYED, ...FAKE_VMM, ...realVms()])('GuestAgent: $name', ({ ki
     await agent.exec(execSetup(containerId, 'again', ['echo', 'again']));
     const events = await collect(agent.output({ containerId, execId: 'again' }, START));
     expect(textOf(events, 'stdout')).toBe('again\n');
+  });
+
+  it('comes back after a host that died in the middle of a 4 MiB frame', async () => {
+    const header = Buffer.from([0, 0x40, 0, 0, 0, 0, 0x10, 1, 1, 0]);
+    for (const sent of [0, 1, 70_000, 3_000_000]) {
+      guest.write(Buffer.concat([header, Buffer.alloc(sent, 7)]));
+      guest.cut();
+      agent = await guest.connect();
+      await agent.check();
+    }
+  });
+
+  it.runIf(kind === 'viv-agent')('is not misled by a container that replays the link\'s tokens on its output', async () => {
+    const old = await guest.link.tokens.load(guest.link.tokenFile);
+    guest.cut();
+    agent = await guest.connect();
+    const fresh = Buffer.alloc(16, 0x77);
+    const replay = Buffer.concat([BOOT_TOKEN, ...old].flatMap((token) => [hello(token, fresh), ackMark(token), fresh, go(token)]));
+    await run(['cat']);
+    await agent.writeStdin(init, 0n, replay, false);
+    const output = agent.output(init, START)[Symbol.asyncIterator]();
+    await output.next();
+    guest.cut();
+    agent = await guest.connect();
+    await agent.writeStdin(init, BigInt(replay.length), new Uint8Array(0), true);
+    const events = await collect(agent.output(init, START));
+    expect(Buffer.compare(Buffer.concat(events.flatMap((event) => (event.kind === 'stdout' ? [event.data] : []))), replay)).toBe(0);
+  });
+
+  it.runIf(kind === 'viv-agent').each([
+    ['before its greeting was heard', false],
+    ['after its greeting was heard', true],
+  ])('comes back after a host that died half-way, %s', async (_, heard) => {
+    guest.cut();
+    const { link } = guest;
+    const [current] = await link.tokens.load(link.tokenFile);
+    const next = Buffer.alloc(16, heard ? 0x31 : 0x32);
+    await link.tokens.save(link.tokenFile, [current!, next]);
+    const stream = await link.dial();
+    const answered = new Promise<void>((resolve) => { stream.onData(() => { resolve(); }); });
+    if (heard) {
+      stream.write([hello(current!, next)]);
+      await answered;
+    }
+    stream.close();
+    agent = await guest.connect();
+    await agent.check();
+    expect(await link.tokens.load(link.tokenFile)).toHaveLength(1);
   });
 });

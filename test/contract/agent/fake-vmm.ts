@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
+import type { GuestAgent } from '../../../src/core/ports/agent.ts';
+import type { Clock } from '../../../src/core/ports/host.ts';
+import { SystemClock } from '../../../src/host/system-clock.ts';
 import { containerSpec } from '../../fakes/agent/specs.ts';
 import type { AgentKind, AgentUnderTest } from './agent-under-test.ts';
-import { CuttingDialer, realConnector } from './connector-under-test.ts';
+import { CuttingDialer, realConnector, realTokens } from './connector-under-test.ts';
 
 /** The binary that cargo built; a missing one is a failure and no skip. */
 function binary(): string {
@@ -17,8 +20,13 @@ function binary(): string {
   return resolve(found);
 }
 
+export interface FakeVmm extends AgentUnderTest {
+  readonly process: ChildProcess;
+  connect(deadlineMs?: number): Promise<GuestAgent>;
+}
+
 /** A fake VMM process with its agent's port, and the faults it was started with. */
-export async function startFakeVmm(kind: 'viv-agent' | 'kata', faults = ''): Promise<AgentUnderTest & { readonly process: ChildProcess; readonly directory: string }> {
+export async function startFakeVmm(kind: 'viv-agent' | 'kata', faults = '', clock: Clock = new SystemClock()): Promise<FakeVmm> {
   const directory = await mkdtemp('/tmp/vv-fvm-');
   const socketPath = join(directory, 'agent.sock');
   const append = faults === '' ? 'quiet' : `quiet fake.fault=${faults}`;
@@ -29,12 +37,13 @@ export async function startFakeVmm(kind: 'viv-agent' | 'kata', faults = ''): Pro
     '-m', '64M', '-append', append,
   ], { stdio: ['ignore', 'ignore', 'inherit'] });
   const dialer = new CuttingDialer();
-  const connector = realConnector(dialer);
+  const connector = realConnector(dialer, clock);
   return {
     process: child,
-    directory,
-    connect: () => connector.connect({ kind, transport: 'virtio-serial', socketPath, tokenFile: join(directory, 'tokens') }, { deadlineMs: 5000 }),
+    connect: (deadlineMs = 5000) => connector.connect({ kind, transport: 'virtio-serial', socketPath, tokenFile: join(directory, 'tokens') }, { deadlineMs }),
     cut: () => { dialer.cut(); },
+    write: (bytes) => { dialer.write(bytes); },
+    link: { tokens: realTokens(), tokenFile: join(directory, 'tokens'), dial: () => dialer.dial(socketPath, { deadlineMs: 1000 }) },
     sandbox: { sandboxId: 'sandbox', hostname: 'sandbox', dns: [], storages: [], sharedPidNamespace: false },
     spec: (args) => containerSpec(args),
     spew: (bytes) => ['spew', String(bytes)],
@@ -47,12 +56,6 @@ export async function startFakeVmm(kind: 'viv-agent' | 'kata', faults = ''): Pro
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** Resident memory of a process, in bytes. */
-export function residentBytes(pid: number): number {
-  const pages = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1];
-  return Number(pages) * 4096;
 }
 
 export const FAKE_VMM: readonly AgentKind[] = [

@@ -25,13 +25,16 @@ function played(kind: 'viv-agent' | 'kata', guest: { attach(stream: ByteStream):
     guest.attach(pair.guest);
     return pair.host;
   }));
+  const tokens = new TokenStore(new MemoryTokenFiles());
   const connector = new GuestAgentConnector({
-    dialer, clock: new SystemClock(), ids: new SystemIdSource(), metrics: new CountedMetrics(), tokens: new TokenStore(new MemoryTokenFiles()),
+    dialer, clock: new SystemClock(), ids: new SystemIdSource(), metrics: new CountedMetrics(), tokens,
   });
   const transport = kind === 'kata' ? 'hybrid-vsock' : 'virtio-serial';
   return {
     connect: () => connector.connect({ kind, transport, socketPath: '/p', tokenFile: '/t' }, { deadlineMs: 2000 }),
     cut: () => { dialer.cut(); },
+    write: (bytes) => { dialer.write(bytes); },
+    link: { tokens, tokenFile: '/t', dial: () => dialer.dial('/p', { deadlineMs: 1000 }) },
     sandbox: { sandboxId: 'sandbox', hostname: 'sandbox', dns: [], storages: [], sharedPidNamespace: false },
     spec: (args) => containerSpec(args),
     spew: (bytes) => ['head', '-c', String(bytes), '/dev/zero'],

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { AgentTarget } from '../../../src/core/ports/agent.ts';
 import { containerSpec } from '../../fakes/agent/specs.ts';
 import type { AgentKind, AgentUnderTest } from './agent-under-test.ts';
-import { CuttingDialer, realConnector } from './connector-under-test.ts';
+import { CuttingDialer, realConnector, realTokens } from './connector-under-test.ts';
 
 const QEMU = '/usr/bin/qemu-system-x86_64';
 const VIRTIOFSD = '/usr/lib/qemu/virtiofsd';
@@ -57,6 +57,8 @@ async function startVm(files: GuestFiles, kind: AgentTarget['kind'] & ('viv-agen
   return {
     connect: () => connector.connect({ kind, transport: 'virtio-serial', socketPath, tokenFile: join(directory, 'tokens') }, { deadlineMs: BOOT_MS }),
     cut: () => { dialer.cut(); },
+    write: (bytes) => { dialer.write(bytes); },
+    link: { tokens: realTokens(), tokenFile: join(directory, 'tokens'), dial: () => dialer.dial(socketPath, { deadlineMs: 1000 }) },
     sandbox: {
       sandboxId: 'sandbox', hostname: 'sandbox', dns: [], sharedPidNamespace: false,
       storages: [{ driver: 'virtio-fs', source: 'kataShared', fstype: 'virtiofs', options: [], mountPoint: SHARE }],

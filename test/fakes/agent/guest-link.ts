@@ -45,6 +45,16 @@ export class GuestLink {
     const partial = this.#state === 'live' ? this.#partialLength(bytes) : keep;
     if (this.#state === 'live' && bytes.length > partial) this.#events.bytes(bytes.subarray(0, bytes.length - partial));
     this.#held = Buffer.from(bytes.subarray(bytes.length - partial));
+    if (this.#state === 'live' && partial > 0) this.#releaseLater(this.#held);
+  }
+
+  /** What no HELLO followed was a part of a frame after all. */
+  #releaseLater(held: Buffer): void {
+    setImmediate(() => {
+      if (this.#held !== held || this.#state !== 'live') return;
+      this.#held = Buffer.alloc(0);
+      this.#events.bytes(held);
+    });
   }
 
   #find(bytes: Buffer): { end: number; next: Uint8Array | undefined } | undefined {
