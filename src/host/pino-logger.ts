@@ -4,6 +4,8 @@ import type { Logger } from '../core/ports/telemetry.ts';
 export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly format: 'json' | 'pretty';
+  /** Where a line goes instead of to stderr. */
+  readonly write?: (line: string) => void;
 }
 
 /** What never reaches a log: environment and arguments of containers may hold secrets. */
@@ -39,7 +41,9 @@ class PinoLogger implements Logger {
 
 /** One line an event on stderr: JSON, or text for a person. Written at once, so that a crash loses none. */
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = options.format === 'json' ? pino.destination({ dest: 2, sync: true }) : { write: (line: string) => { process.stderr.write(readable(line)); } };
+  const write = options.write ?? ((text: string): void => { process.stderr.write(text); });
+  const json = options.write === undefined ? pino.destination({ dest: 2, sync: true }) : { write };
+  const destination = options.format === 'json' ? json : { write: (line: string): void => { write(readable(line)); } };
   return new PinoLogger(
     pino(
       {

@@ -17,9 +17,9 @@ export interface RoleUsage {
 export class PromMetrics implements Metrics {
   readonly registry = new Registry();
   readonly #rpc = new Counter({ name: 'vivarium_rpc_total', help: 'Calls answered, by method and gRPC code.', labelNames: ['method', 'code'], registers: [this.registry] });
-  readonly #rpcSeconds = new Histogram({ name: 'vivarium_rpc_duration_seconds', help: 'Time from request to answer.', labelNames: ['method'], buckets: CALL_SECONDS, registers: [this.registry] });
+  readonly #rpcSeconds = new Histogram({ name: 'vivarium_rpc_duration_seconds', help: 'Time from request to answer, by method and gRPC code.', labelNames: ['method', 'code'], buckets: CALL_SECONDS, registers: [this.registry] });
   readonly #agentRpc = new Counter({ name: 'vivarium_agent_rpc_total', help: 'Calls to guest agents, by method and outcome.', labelNames: ['method', 'code'], registers: [this.registry] });
-  readonly #agentSeconds = new Histogram({ name: 'vivarium_agent_rpc_duration_seconds', help: 'Time a guest agent took to answer.', labelNames: ['method'], buckets: CALL_SECONDS, registers: [this.registry] });
+  readonly #agentSeconds = new Histogram({ name: 'vivarium_agent_rpc_duration_seconds', help: 'Time a guest agent took to answer, by method and outcome.', labelNames: ['method', 'code'], buckets: CALL_SECONDS, registers: [this.registry] });
   readonly #phase = new Histogram({ name: 'vivarium_phase_duration_seconds', help: 'Time each part of a long operation took.', labelNames: ['operation', 'phase'], buckets: CALL_SECONDS, registers: [this.registry] });
   readonly #sandboxes = new Gauge({ name: 'vivarium_sandboxes', help: 'Sandboxes, by state.', labelNames: ['state'], registers: [this.registry] });
   readonly #ended = new Counter({ name: 'vivarium_ended_total', help: 'Sandboxes and containers that ended, by cause.', labelNames: ['kind', 'cause'], registers: [this.registry] });
@@ -46,12 +46,12 @@ export class PromMetrics implements Metrics {
 
   rpc(method: string, code: string, seconds: number): void {
     this.#rpc.inc({ method, code });
-    this.#rpcSeconds.observe({ method }, seconds);
+    this.#rpcSeconds.observe({ method, code }, seconds);
   }
 
   agentRpc(method: string, code: string, seconds: number): void {
     this.#agentRpc.inc({ method, code });
-    this.#agentSeconds.observe({ method }, seconds);
+    this.#agentSeconds.observe({ method, code }, seconds);
   }
 
   phase(operation: string, phase: string, seconds: number): void {
@@ -79,27 +79,29 @@ export class PromMetrics implements Metrics {
     this.#checkpoints.inc(count);
   }
 
-  /** What the processes of sandboxes use, read when somebody scrapes. */
+  /** What the processes of sandboxes use, read once a scrape. */
   collectUsage(read: () => Promise<readonly RoleUsage[]>): void {
-    const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, labelNames: ['role'], registers: [this.registry] });
-    const processes = gauge('vivarium_processes', 'Processes of sandboxes, by role.');
-    const cpu = gauge('vivarium_processes_cpu_seconds', 'CPU time of the processes that live, by role.');
-    const rss = gauge('vivarium_processes_resident_bytes', 'Resident memory, by role.');
-    const pss = gauge('vivarium_processes_proportional_bytes', 'Proportional share of memory (PSS), by role.');
-    new Gauge({
-      name: 'vivarium_usage_scrapes',
-      help: 'Scrapes that read what processes use.',
-      registers: [this.registry],
-      async collect() {
-        this.inc();
-        for (const usage of await read()) {
-          const { role } = usage;
-          processes.set({ role }, usage.processes);
-          cpu.set({ role }, usage.cpuSeconds);
-          rss.set({ role }, usage.rssBytes);
-          pss.set({ role }, usage.pssBytes);
-        }
-      },
-    });
+    let running: Promise<readonly RoleUsage[]> | undefined;
+    // All gauges of one scrape are collected at once, so that they share one reading.
+    const shared = async (): Promise<readonly RoleUsage[]> => {
+      running ??= read().finally(() => { running = undefined; });
+      return await running;
+    };
+    const gauge = (name: string, help: string, value: (usage: RoleUsage) => number): void => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['role'],
+        registers: [this.registry],
+        async collect(this: Gauge) {
+          this.reset();
+          for (const usage of await shared()) this.set({ role: usage.role }, value(usage));
+        },
+      });
+    };
+    gauge('vivarium_processes', 'Processes of sandboxes, by role.', (usage) => usage.processes);
+    gauge('vivarium_processes_cpu_seconds', 'CPU time of the processes that live, by role.', (usage) => usage.cpuSeconds);
+    gauge('vivarium_processes_resident_bytes', 'Resident memory, by role.', (usage) => usage.rssBytes);
+    gauge('vivarium_processes_proportional_bytes', 'Proportional share of memory (PSS), by role.', (usage) => usage.pssBytes);
   }
 }
