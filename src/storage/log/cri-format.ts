@@ -68,17 +68,7 @@ export function parseLine(block: Buffer, start: number, end: number): LogLine | 
   return to === undefined ? undefined : { kind: 'skip', stream, to: BigInt(to) };
 }
 
-/** Reads the times at the start of lines. Lines of one write have the same: it is parsed once. */
-export class LineClock {
-  readonly #text = Buffer.alloc(TIME_BYTES);
-  #atMs = 0;
-
-  /** In milliseconds since the epoch. */
-  at(block: Buffer, start: number): number {
-    if (block.compare(this.#text, 0, TIME_BYTES, start, start + TIME_BYTES) !== 0) {
-      block.copy(this.#text, 0, start, start + TIME_BYTES);
-      this.#atMs = Date.parse(`${this.#text.toString('latin1', 0, 23)}Z`);
-    }
-    return this.#atMs;
-  }
+/** The time at the start of a line, in milliseconds since the epoch. */
+export function timeOf(block: Buffer, start: number): number {
+  return Date.parse(`${block.toString('latin1', start, start + 23)}Z`);
 }

@@ -1,6 +1,6 @@
 import { raceSignal, throwIfAborted } from '../../base/abort.ts';
 import type { LogEvent, LogPosition, LogReadOptions, OutputName } from '../../core/ports/logs.ts';
-import { HEADER_BYTES, LARGEST_PIECE, LineClock, NEWLINE } from './cri-format.ts';
+import { HEADER_BYTES, LARGEST_PIECE, NEWLINE } from './cri-format.ts';
 import type { LogLine } from './cri-format.ts';
 import type { SegmentFile } from './log-files.ts';
 import { SegmentScanner } from './segment-scanner.ts';
@@ -34,20 +34,25 @@ class Gathering {
     return this.#bytes > 0 && (stream !== this.#stream || atMs !== this.#atMs || this.#bytes + bytes > this.#parts.length);
   }
 
-  /** The piece from `start` to `end`, with its newline when the line is full. */
-  add(piece: { stream: OutputName; atMs: number; offset: bigint; full: boolean }, block: Buffer, start: number, end: number): void {
-    if (this.#bytes === 0) {
-      this.#stream = piece.stream;
-      this.#atMs = piece.atMs;
-      this.#from = piece.offset;
-    }
-    this.#bytes += block.copy(this.#parts, this.#bytes, start, end);
-    if (piece.full) this.#parts[this.#bytes++] = NEWLINE;
+  get empty(): boolean {
+    return this.#bytes === 0;
   }
 
-  take(): LogEvent | undefined {
-    if (this.#bytes === 0) return undefined;
-    const data = Uint8Array.from(this.#parts.subarray(0, this.#bytes));
+  /** What is added next is of this stream, begins there and was written then. */
+  begin(stream: OutputName, atMs: number, from: bigint): void {
+    this.#stream = stream;
+    this.#atMs = atMs;
+    this.#from = from;
+  }
+
+  /** The piece from `start` to `end`, with its newline when the line is full. */
+  add(block: Buffer, start: number, end: number, full: boolean): void {
+    this.#bytes += block.copy(this.#parts, this.#bytes, start, end);
+    if (full) this.#parts[this.#bytes++] = NEWLINE;
+  }
+
+  take(): LogEvent {
+    const data = new Uint8Array(this.#parts.subarray(0, this.#bytes));
     this.#bytes = 0;
     return { kind: 'data', stream: this.#stream, offset: this.#from, data, atMs: this.#atMs };
   }
@@ -58,10 +63,12 @@ class LogReading {
   readonly #view: LogView;
   readonly #options: LogReadOptions;
   readonly #gathering = new Gathering();
-  readonly #clock = new LineClock();
   readonly #wanted: { stdout: bigint; stderr: bigint };
+  /** What is wanted of a stream is what comes next in the segment, so that offsets need not be compared for every line. */
+  readonly #level = { stdout: false, stderr: false };
   /** File position before which lines of the first segment are passed over. */
-  #passBefore = 0;
+  #passBefore: number;
+  #events: LogEvent[] = [];
 
   constructor(view: LogView, options: LogReadOptions, start: { readonly wanted: LogPosition; readonly position: number }) {
     this.#view = view;
@@ -74,66 +81,91 @@ class LogReading {
   async *segment(segment: Segment): AsyncGenerator<LogEvent, void, undefined> {
     const file = await this.#view.openSegment(segment);
     if (file === undefined) return;
+    const scanner = new SegmentScanner(file, segment.base);
     try {
-      yield* this.#hole('stdout', segment.base.stdout);
-      yield* this.#hole('stderr', segment.base.stderr);
-      const scanner = new SegmentScanner(file, segment.base);
+      this.#hole('stdout', segment.base.stdout);
+      this.#hole('stderr', segment.base.stderr);
       for (;;) {
         const news = this.#view.news;
         const { ended } = this.#view;
         const last = this.#view.segments.at(-1) === segment;
-        while (await scanner.fill()) yield* this.#lines(scanner);
+        yield* this.#taken();
+        while (await scanner.fill()) {
+          this.#lines(scanner);
+          yield* this.#taken();
+          throwIfAborted(this.#options.signal);
+        }
         if (!last || ended || !this.#options.follow || scanner.broken) return;
         await raceSignal(news, this.#options.signal);
       }
     } finally {
-      this.#passBefore = 0;
+      this.#leave(scanner);
       await file.close();
     }
   }
 
-  *#lines(scanner: SegmentScanner): Generator<LogEvent, void, undefined> {
+  #taken(): readonly LogEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  /** The next segment is begun with offsets that are compared. */
+  #leave(scanner: SegmentScanner): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      if (this.#level[stream]) this.#wanted[stream] = scanner.offsetOf(stream);
+      this.#level[stream] = false;
+    }
+    this.#passBefore = 0;
+  }
+
+  #lines(scanner: SegmentScanner): void {
     let before = scanner.position;
     for (let line = scanner.next(); line !== undefined; line = scanner.next()) {
-      if (before >= this.#passBefore) yield* this.#line(line, scanner);
-      else this.#wanted[line.stream] = scanner.offsetOf(line.stream);
+      if (before < this.#passBefore) this.#wanted[line.stream] = scanner.offsetOf(line.stream);
+      else if (line.kind === 'skip') this.#skip(line, scanner);
+      else this.#bytes(line, scanner);
       before = scanner.position;
     }
-    yield* this.#flush();
-    throwIfAborted(this.#options.signal);
+    this.#flush();
   }
 
-  *#line(line: LogLine, scanner: SegmentScanner): Generator<LogEvent, void, undefined> {
-    const { stream } = line;
-    if (line.kind === 'skip') {
-      yield* this.#flush();
-      yield* this.#hole(stream, line.to);
-      return;
-    }
+  #skip({ stream, to }: LogLine & { kind: 'skip' }, scanner: SegmentScanner): void {
+    this.#flush();
+    if (this.#level[stream]) this.#wanted[stream] = scanner.skippedFrom;
+    this.#level[stream] = false;
+    this.#hole(stream, to);
+  }
+
+  #bytes({ stream, full }: LogLine & { kind: 'bytes' }, scanner: SegmentScanner): void {
     const start = scanner.start + HEADER_BYTES;
-    const length = scanner.end - start + (line.full ? 1 : 0);
-    const after = scanner.offsetOf(stream);
-    const known = Number(this.#wanted[stream] - (after - BigInt(length)));
+    const length = scanner.end - start + (full ? 1 : 0);
+    const known = this.#level[stream] ? 0 : this.#knownOf(stream, length, scanner);
     if (known >= length) return;
-    this.#wanted[stream] = after;
-    const atMs = this.#clock.at(scanner.block, scanner.start);
+    this.#level[stream] = true;
+    const { atMs } = scanner;
     if (this.#options.sinceMs !== undefined && atMs < this.#options.sinceMs) return;
-    if (this.#gathering.refuses(stream, atMs, length)) yield* this.#flush();
-    const skipped = Math.max(known, 0);
-    this.#gathering.add({ stream, atMs, offset: after - BigInt(length - skipped), full: line.full }, scanner.block, start + skipped, scanner.end);
+    if (this.#gathering.refuses(stream, atMs, length)) this.#flush();
+    if (this.#gathering.empty) this.#gathering.begin(stream, atMs, scanner.offsetOf(stream) - BigInt(length - known));
+    this.#gathering.add(scanner.block, start + known, scanner.end, full);
   }
 
-  *#flush(): Generator<LogEvent, void, undefined> {
-    const event = this.#gathering.take();
-    if (event !== undefined) yield event;
+  /** How many bytes of the last line the reader has already. */
+  #knownOf(stream: OutputName, length: number, scanner: SegmentScanner): number {
+    const offset = scanner.offsetOf(stream) - BigInt(length);
+    return Math.max(0, Number(this.#wanted[stream] - offset));
+  }
+
+  #flush(): void {
+    if (!this.#gathering.empty) this.#events.push(this.#gathering.take());
   }
 
   /** The stream goes on at `to`; what is wanted before that is gone. */
-  *#hole(stream: OutputName, to: bigint): Generator<LogEvent, void, undefined> {
+  #hole(stream: OutputName, to: bigint): void {
     const from = this.#wanted[stream];
     if (to <= from) return;
     this.#wanted[stream] = to;
-    yield { kind: 'lost', stream, from, to };
+    this.#events.push({ kind: 'lost', stream, from, to });
   }
 }
 

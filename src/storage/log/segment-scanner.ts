@@ -1,5 +1,5 @@
 import type { LogPosition, OutputName } from '../../core/ports/logs.ts';
-import { HEADER_BYTES, LONGEST_LINE, NEWLINE, parseLine } from './cri-format.ts';
+import { HEADER_BYTES, LONGEST_LINE, NEWLINE, parseLine, timeOf } from './cri-format.ts';
 import type { LogLine } from './cri-format.ts';
 import type { SegmentFile } from './log-files.ts';
 
@@ -28,11 +28,11 @@ class StreamOffset {
 
 /**
  * Goes through the lines of one segment in order and keeps the streams' offsets. `next` gives the lines that are in memory, without
- * waiting; when it has none, `fill` reads more. Memory: two longest lines.
+ * waiting; when it has none, `fill` reads more. Memory: four longest lines.
  */
 export class SegmentScanner {
   readonly #file: SegmentFile;
-  readonly #block = Buffer.allocUnsafe(LONGEST_LINE * 2);
+  readonly #block = Buffer.allocUnsafe(LONGEST_LINE * 4);
   readonly #offsets: Readonly<Record<OutputName, StreamOffset>>;
   #view = this.#block.subarray(0, 0);
   #start = 0;
@@ -40,10 +40,25 @@ export class SegmentScanner {
   /** File position of the block's first byte. */
   #blockAt = 0;
   #broken = false;
+  /** The last line's header: most lines have the one of the line before, and are not parsed again. */
+  readonly #header = Buffer.alloc(HEADER_BYTES);
+  #line: LogLine | undefined;
+  #atMs = 0;
+  #skippedFrom = 0n;
 
   constructor(file: SegmentFile, base: LogPosition) {
     this.#file = file;
     this.#offsets = { stdout: new StreamOffset(base.stdout), stderr: new StreamOffset(base.stderr) };
+  }
+
+  /** The last line's time, in milliseconds since the epoch. */
+  get atMs(): number {
+    return this.#atMs;
+  }
+
+  /** Where its stream stood before the last skip. */
+  get skippedFrom(): bigint {
+    return this.#skippedFrom;
   }
 
   /** Where both streams stand after the lines so far. */
@@ -83,17 +98,30 @@ export class SegmentScanner {
     const start = this.#end + 1;
     const end = this.#broken ? -1 : this.#view.indexOf(NEWLINE, start);
     if (end < 0) return undefined;
-    const line = parseLine(this.#block, start, end);
+    const line = this.#parse(start, end);
     if (line === undefined) {
       this.#broken = true;
       return undefined;
     }
     const offset = this.#offsets[line.stream];
-    if (line.kind === 'skip') offset.set(line.to);
-    else offset.add(end - start - HEADER_BYTES + (line.full ? 1 : 0));
+    if (line.kind === 'skip') {
+      this.#skippedFrom = offset.value;
+      offset.set(line.to);
+    } else {
+      offset.add(end - start - HEADER_BYTES + (line.full ? 1 : 0));
+    }
     this.#start = start;
     this.#end = end;
     return line;
+  }
+
+  #parse(start: number, end: number): LogLine | undefined {
+    const same = this.#line?.kind === 'bytes' && end - start >= HEADER_BYTES && this.#block.compare(this.#header, 0, HEADER_BYTES, start, start + HEADER_BYTES) === 0;
+    if (same) return this.#line;
+    this.#line = parseLine(this.#block, start, end);
+    this.#block.copy(this.#header, 0, start, start + HEADER_BYTES);
+    this.#atMs = timeOf(this.#block, start);
+    return this.#line;
   }
 
   /** Reads what follows. False: nothing more is written so far, or it can't be a line. */

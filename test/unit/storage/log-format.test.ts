@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { OutputName } from '../../../src/core/ports/logs.ts';
-import { encodeBytes, encodeSkip, formatTime, HEADER_BYTES, LARGEST_PIECE, LineClock, LONGEST_LINE } from '../../../src/storage/log/cri-format.ts';
+import { encodeBytes, encodeSkip, formatTime, HEADER_BYTES, LARGEST_PIECE, LONGEST_LINE } from '../../../src/storage/log/cri-format.ts';
 import type { SegmentFile } from '../../../src/storage/log/log-files.ts';
 import { segmentName, segmentsOf } from '../../../src/storage/log/segment-name.ts';
 import { SegmentScanner } from '../../../src/storage/log/segment-scanner.ts';
@@ -82,10 +82,13 @@ it('an unfinished line is left alone', async () => {
   expect({ broken: scanner.broken, position: scanner.position }).toEqual({ broken: false, position: good.length });
 });
 
-it('times come back to the millisecond, also when they change', () => {
-  const clock = new LineClock();
-  const lines = [encodeBytes('stdout', AT, Buffer.from('a\n')), encodeBytes('stderr', AT + 7, Buffer.from('b\n'))];
-  expect(lines.map((line) => clock.at(line, 0))).toEqual([AT, AT + 7]);
+it('times come back to the millisecond, also when they change', async () => {
+  const file = Buffer.concat([AT, AT, AT + 7].map((atMs) => encodeBytes('stdout', atMs, Buffer.from('a\n'))));
+  const scanner = new SegmentScanner(segmentOf(file), { stdout: 0n, stderr: 0n });
+  await scanner.fill();
+  const times: number[] = [];
+  while (scanner.next() !== undefined) times.push(scanner.atMs);
+  expect(times).toEqual([AT, AT, AT + 7]);
 });
 
 it('segment names sort as their offsets and come back whole', () => {
