@@ -7,6 +7,8 @@ use super::container::{Container, State};
 use super::{layout, pipes};
 use crate::agent::Agent;
 use crate::runtime::job::Job;
+use crate::runtime::release;
+use crate::storage::table::blocking;
 use crate::ttrpc::status::{Result, Status};
 
 /// From the word to start to the kernel's answer to exec; a file system that hangs must not hold the call for ever.
@@ -17,8 +19,7 @@ pub async fn start(agent: &Rc<Agent>, container: &Rc<Container>) -> Result<()> {
     let _turn = container.life.lock().await;
     container.must_be(State::Created)?;
     container.must_not_be_paused()?;
-    let job = Job::Start { id: container.id.clone(), states: layout::states() };
-    drop(agent.runtime.run(&job, Vec::new(), &container.cancel).await?);
+    release(agent, container).await?;
     let status = container.status.take().ok_or_else(|| Status::internal("init's status pipe is gone"))?;
     let outcome = tokio::select! {
         outcome = executed(&status) => outcome,
@@ -28,6 +29,16 @@ pub async fn start(agent: &Rc<Agent>, container: &Rc<Container>) -> Result<()> {
         container.state.set(State::Running);
     }
     outcome
+}
+
+/// Hooks are programs to be run, which is the runtime's work; without them a word to init is enough.
+async fn release(agent: &Rc<Agent>, container: &Rc<Container>) -> Result<()> {
+    let (id, states) = (container.id.clone(), layout::states());
+    if container.has_hooks.get() {
+        let job = Job::Start { id, states };
+        return agent.runtime.run(&job, Vec::new(), &container.cancel).await.map(drop);
+    }
+    blocking(move || release::release(&states, &id).map_err(|e| Status::os("start", e))).await
 }
 
 /// Waits for the kernel's answer to exec.

@@ -10,6 +10,7 @@ pub mod executor;
 pub mod fdsocket;
 pub mod job;
 pub mod namespaces;
+pub mod release;
 pub mod trace;
 pub mod worker;
 pub mod zygote;
