@@ -19,6 +19,8 @@ import { SystemClock } from '../host/system-clock.ts';
 import { UnixDialer } from '../host/unix-dialer.ts';
 import { QemuDriver } from '../hypervisors/qemu/driver.ts';
 import { QemuProbe } from '../hypervisors/qemu/probe.ts';
+import { BundleHooks } from '../storage/bundle-hooks.ts';
+import { HookRunner } from '../storage/hooks.ts';
 import { DirectoryImageStore } from '../storage/image-store.ts';
 import { nodeLogFiles } from '../storage/log/log-files.ts';
 import { RotatedLogStore } from '../storage/log/log-store.ts';
@@ -132,7 +134,7 @@ function wireBasics({ config, logger, metrics }: WiringParts): Basics {
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner };
 }
 
-type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'directories'> & { readonly images: ImageStore };
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore };
 
 function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, launcher }: Basics): Storage {
   const files = nodeStorageFiles();
@@ -145,6 +147,7 @@ function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, laun
     directories: new StateDirectories(mounter),
     shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),
     rootfs: new OverlayRootfs({ mounter, files, trash }),
+    hooks: new BundleHooks(new HookRunner(runner)),
     oci: new OciTranslation({ sources: new SourceResolver(images, files), readUserFiles }),
     logs: new RotatedLogStore(nodeLogFiles(), clock, { segmentBytes: config.logMaxSize, segments: config.logFiles }),
   };

@@ -144,6 +144,7 @@ export class World {
         process: async ({ containerId, execId, exec }) => ({ containerId, execId, args: exec.command, env: [], cwd: '/', terminal: exec.tty, uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [] }),
         storages: () => [],
       },
+      hooks: { check: () => undefined, run: async () => undefined },
       directories: { make: async () => undefined, remove: async () => { await this.at('remove'); } },
       profiles: { resolve: () => profile() },
       guests: { resolve: async () => ({ kernel: '/vmlinux', initrd: '/initrd' }) },

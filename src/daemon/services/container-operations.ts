@@ -6,7 +6,7 @@ import type { ContainerSpec, ExecSpec, TtySize } from '../../core/model/sandbox-
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import { attachStream } from './attach-stream.ts';
-import { hasEnded, makeInGuest, prepare, removeFromGuest, removeFromHost, startInGuest, stopInGuest, type Prepared } from './container-runs.ts';
+import { hasEnded, lateHooks, makeInGuest, prepare, removeFromGuest, removeFromHost, startInGuest, stopInGuest, type Prepared } from './container-runs.ts';
 import { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
 import type { ExecLauncher } from './exec-launcher.ts';
@@ -243,6 +243,7 @@ export class Containers implements ContainerOperations {
     if (ran && agent !== undefined) await timer.time('kill', () => agent.signal({ containerId: unit.id, execId: undefined }, 9, true));
     await timer.time('guest', () => removeFromGuest(unit));
     await timer.time('host', () => removeFromHost(unit));
+    await lateHooks(unit, 'afterDelete');
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'deleted' });
     unit.sandbox.containers.delete(unit.id);
   }

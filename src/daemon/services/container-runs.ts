@@ -4,9 +4,9 @@ import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { ExitStatus } from '../../core/model/outcome.ts';
 import type { ContainerSpec } from '../../core/model/sandbox-spec.ts';
 import type { ResolvedSource } from '../../core/ports/storage.ts';
-import type { GuestAgent } from '../../core/ports/agent.ts';
+import type { GuestAgent, OciSpec } from '../../core/ports/agent.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
-import type { ContainerTranslation } from '../../core/ports/oci.ts';
+import type { ContainerTranslation, HookRunState } from '../../core/ports/oci.ts';
 import type { ContainerUnit } from './container-unit.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 
@@ -25,7 +25,10 @@ export interface Prepared {
 export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise<Prepared> {
   const { deps } = unit.sandbox;
   const source = await deps.oci.resolve(spec.rootfs);
-  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
+  deps.hooks.check(source);
+  const { dns } = unit.sandbox.record.spec;
+  const resolvConf = dns.servers.length + dns.searches.length + dns.options.length > 0;
+  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source, resolvConf });
   return { source, translation };
 }
 
@@ -55,8 +58,10 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
       ),
     );
     unit.inGuest = true;
+    await timer.time('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, prepared.translation.spec), options));
     undo.move();
   } catch (error) {
+    unit.inGuest = false;
     await undo[Symbol.asyncDispose]().catch((problem: unknown) => { sandbox.log.warn({ error: problem, container: unit.id }, 'a failed create was not undone whole'); });
     throw error;
   }
@@ -76,8 +81,25 @@ export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, optio
     throw await startFailed(unit, problem);
   }
   await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), resumeOnStart: false } });
+  await lateHooks(unit, 'afterStart');
   if (!spec.stdin) await unit.stdin.close(options.signal);
   else if (spec.tty && spec.ttySize !== undefined) await agent.resizeTty({ containerId: unit.id, execId: undefined }, spec.ttySize.rows, spec.ttySize.columns, options);
+}
+
+/** Hooks whose failure changes nothing: it is logged. */
+export async function lateHooks(unit: ContainerUnit, moment: 'afterStart' | 'afterDelete'): Promise<void> {
+  const { deps, log } = unit.sandbox;
+  if (unit.record.spec.rootfs.kind !== 'bundle') return;
+  try {
+    await deps.hooks.run(moment, await deps.oci.resolve(unit.record.spec.rootfs), hookState(unit, {}));
+  } catch (error) {
+    log.warn({ error, container: unit.id, moment }, 'a hook failed');
+  }
+}
+
+function hookState(unit: ContainerUnit, spec: OciSpec): HookRunState {
+  const annotations = spec['annotations'] as Readonly<Record<string, string>> | undefined;
+  return { containerId: unit.id, vmmPid: unit.sandbox.session?.ref.process.pid ?? 0, annotations: annotations ?? unit.record.spec.annotations };
 }
 
 async function startFailed(unit: ContainerUnit, problem: DomainError): Promise<DomainError> {

@@ -3,7 +3,7 @@ import type { AgentConnector, GuestAgent } from '../../core/ports/agent.ts';
 import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
 import type { LogStore } from '../../core/ports/logs.ts';
-import type { OciTranslator } from '../../core/ports/oci.ts';
+import type { HostHookRunner, OciTranslator } from '../../core/ports/oci.ts';
 import type { RootfsDriver, ShareDriver, Trash } from '../../core/ports/storage.ts';
 import type { CheckpointStore } from '../../core/ports/stores.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
@@ -60,6 +60,7 @@ export interface Deps {
   readonly trash: Trash;
   readonly logs: LogStore;
   readonly oci: OciTranslator;
+  readonly hooks: HostHookRunner;
   readonly directories: Directories;
   readonly profiles: ProfileSource;
   readonly guests: GuestSource;
