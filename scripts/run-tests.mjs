@@ -49,7 +49,7 @@ async function vitest(project) {
 }
 
 async function rust() {
-  const { code, text } = await run('cargo', ['test', '--release', '--locked', '--workspace', '--no-fail-fast']);
+  const { code, text } = await run('cargo', ['test', '--locked', '--workspace', '--no-fail-fast']);
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const match of text.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)) {
     sum.passed += Number(match[1]);
