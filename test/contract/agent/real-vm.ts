@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 
 import type { AgentTarget } from '../../../src/core/ports/agent.ts';
 import { containerSpec } from '../../fakes/agent/specs.ts';
+import { missing } from '../../skip.ts';
 import type { AgentKind, AgentUnderTest } from './agent-under-test.ts';
 import { CuttingDialer, realConnector, realTokens } from './connector-under-test.ts';
 
@@ -86,10 +87,8 @@ export function realVms(): readonly AgentKind[] {
   const guests = process.env['VIVARIUM_GUEST_DIR'] ?? 'build/guest';
   const viv: AgentKind = { name: 'viv-agent in a VM', kind: 'viv-agent', start: async () => await startVm(guestFiles(join(guests, 'default')), 'viv-agent', LEAN) };
   const official = process.env['VIVARIUM_KATA_AGENT_GUEST'];
-  if (official === undefined) {
-    console.log('official: not run (VIVARIUM_KATA_AGENT_GUEST names no guest)');
-    return [viv];
-  }
+  missing('official', official === undefined);
+  if (official === undefined) return [viv];
   const append = `${LEAN} systemd.unified_cgroup_hierarchy=1`;
   return [viv, { name: `official in a VM (${dirname(official)})`, kind: 'kata', start: async () => await startVm(guestFiles(official), 'kata', append) }];
 }
