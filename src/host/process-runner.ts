@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { linkSignals, reasonOf, throwIfAborted } from '../base/abort.ts';
 import { DomainError } from '../core/model/errors.ts';
 import type { ProcessRunner, RunResult } from '../core/ports/host.ts';
@@ -75,8 +76,8 @@ class Collected {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(stream: NodeJS.ReadableStream, tooMuch: () => void) {
-    stream.on('data', (chunk: Buffer) => {
+  constructor(stream: Readable | null, tooMuch: () => void) {
+    stream?.on('data', (chunk: Buffer) => {
       this.#bytes += chunk.length;
       if (this.#bytes > MAX_OUTPUT_BYTES) tooMuch();
       else this.#chunks.push(chunk);
