@@ -53,7 +53,7 @@ export class OverlayRootfs implements RootfsDriver {
     if (present !== undefined) throw new DomainError('ROOTFS_FAILED', `${target} already is a mount of type ${present.fsType}`, { remedy: `unmount ${target}` });
     // A work directory holds nothing that lasts, but the mark of an earlier volatile mount, with which the kernel refuses the next.
     await this.#options.files.removeTree(work);
-    await this.#makeDirectories([upper, work, target]);
+    await this.#makeDirectories([upper, work, target], { lower, upper });
     await mounter.mount(['-t', 'overlay', 'overlay', '-o', data, target], options);
     return rootfs;
   }
@@ -73,10 +73,12 @@ export class OverlayRootfs implements RootfsDriver {
     throw new DomainError('ROOTFS_FAILED', `${lower} is ${found === undefined ? 'missing' : 'no directory'}`, { remedy: 'name a directory with a root file system' });
   }
 
-  async #makeDirectories(paths: readonly string[]): Promise<void> {
+  async #makeDirectories(paths: readonly string[], layers: { readonly lower: string; readonly upper: string }): Promise<void> {
+    const { files } = this.#options;
     try {
-      // The upper directory's mode is the container's root directory's mode: anyone inside may enter it.
-      for (const path of paths) await this.#options.files.makeDirectory(path, path.endsWith('/upper') ? 0o755 : 0o700);
+      for (const path of paths) await files.makeDirectory(path);
+      // The upper directory stands for the container's root directory: whoever may enter that in the image may enter this.
+      if ((await files.list(layers.upper))?.length === 0) await files.copyAccess(layers.lower, layers.upper);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       if (FULL.has(errnoOf(error))) throw new DomainError('STORAGE_FULL', message, { cause: error, remedy: 'free space in the state directory' });

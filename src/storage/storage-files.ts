@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 
 /** What a path is, links not followed unless said otherwise. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'other';
@@ -21,6 +21,8 @@ export interface StorageFiles {
   readText(path: string, limitBytes: number): Promise<string | undefined>;
   readLink(path: string): Promise<string>;
   realPath(path: string): Promise<string>;
+  /** Owner, group and mode of one directory for another, whatever the umask. */
+  copyAccess(from: string, to: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   removeDirectory(path: string): Promise<void>;
@@ -86,6 +88,11 @@ export function nodeStorageFiles(): StorageFiles {
     },
     readLink: async (path) => await readlink(path),
     realPath: async (path) => await realpath(path),
+    async copyAccess(from, to) {
+      const { uid, gid, mode } = await stat(from);
+      await chown(to, uid, gid);
+      await chmod(to, mode & 0o7777);
+    },
     rename,
     unlink,
     removeDirectory: rmdir,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RootfsPlace } from '../../src/core/ports/storage.ts';
@@ -58,6 +58,19 @@ describe("a container's root file system", () => {
     await parts.mounter.unmountAll(join(parts.root, 'shared'));
     await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
     expect(await readFile(join(hostPath, 'b'), 'utf8')).toBe('2');
+  });
+
+  it("has the root directory's owner and mode of its image, whatever the umask, and those that a container set", async () => {
+    await write('lower/a', '1');
+    await chmod(join(parts.root, 'lower'), 0o1755);
+    await chown(join(parts.root, 'lower'), 12, 34);
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    expect(await stat(hostPath)).toMatchObject({ uid: 12, gid: 34, mode: 0o41755 });
+    await writeFile(join(hostPath, 'b'), '2');
+    await chmod(hostPath, 0o711);
+    await parts.mounter.unmountAll(join(parts.root, 'shared'));
+    await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    expect(await stat(hostPath)).toMatchObject({ uid: 12, gid: 34, mode: 0o40711 });
   });
 
   it('serves two containers from one lower directory whose path has every special character', async () => {
