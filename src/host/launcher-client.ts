@@ -60,7 +60,8 @@ export class LauncherClient implements Launcher {
   async adopt(directory: string, options: WaitOptions = {}): Promise<SupervisedProcess | undefined> {
     throwIfAborted(options.signal);
     const record = await this.#settledRecord(directory, options);
-    if (record?.identity === undefined) return undefined;
+    // A failed launch may have had a child, but never one that ran the command.
+    if (record?.identity === undefined || record.state === 'failed') return undefined;
     return await this.#connect(directory, record.identity, record.launcherPid);
   }
 

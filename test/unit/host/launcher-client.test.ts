@@ -204,7 +204,7 @@ describe('adopt', () => {
   it.each([
     ['there is no record', undefined],
     ['the record was never filled', '\0'.repeat(4096)],
-    ['the launch failed', JSON.stringify({ version: 1, state: 'failed', error: { code: 'exec', message: 'x' } })],
+    ['the launch failed', JSON.stringify({ ...base, state: 'failed', error: { code: 'exec', message: 'x' } })],
   ])('answers undefined when %s', async (_case, text) => {
     if (text !== undefined) files.put(`${DIR}/record`, text);
     await expect(client.adopt(DIR)).resolves.toBeUndefined();
