@@ -216,6 +216,18 @@ export class FakeVm {
     changed.resolve(undefined);
   }
 
+  /** A stream of a VM that ends breaks off. */
+  async *#lost(events: AsyncIterable<OutputEvent>): AsyncIterable<OutputEvent> {
+    const ended = this.#ended.promise.then((): never => { throw new DomainError('AGENT_UNREACHABLE', 'link lost'); });
+    ended.catch(() => undefined);
+    const iterator = events[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await Promise.race([iterator.next(), ended]);
+      if (next.done === true) return;
+      yield next.value;
+    }
+  }
+
   session(): VmSession {
     const kill = async (): Promise<ProcessEnd> => {
       if (this.alive) this.end();
@@ -251,7 +263,7 @@ export class FakeVm {
     };
     return {
       kind: 'viv-agent',
-      onEvent: () => undefined,
+      onEvent: (listener) => { void this.#ended.promise.then(() => { listener({ kind: 'lost', error: new Error('link lost') }); }); },
       check: async () => undefined,
       info: async () => ({ agentVersion: '1', kernelRelease: '6.1', bootId: 'guest-boot', memoryBytes: 1, cpus: 1 }),
       createSandbox: async () => world.at('guest'),
@@ -282,7 +294,7 @@ export class FakeVm {
       reseed: async () => undefined,
       processes: async () => [...this.processes.values()].map((process) => told(process)),
       rest: () => undefined,
-      output: (key, from, options) => outputOf(find(key), from.stdout, options?.signal, () => world.generation === generation),
+      output: (key, from, options) => this.#lost(outputOf(find(key), from.stdout, options?.signal, () => world.generation === generation)),
       ack: (key, offsets) => { find(key).acked = offsets.stdout; },
       writeStdin: async (key, offset, data) => {
         find(key).stdin += new TextDecoder().decode(data);

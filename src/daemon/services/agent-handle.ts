@@ -8,6 +8,7 @@ const RECONNECT_DEADLINE_MS = 10_000;
 const RECONNECT_PAUSE_MS = 500;
 /** How long a caller waits for an agent that is being reconnected. */
 const WAIT_MS = 15_000;
+const LOSS_MS = 1000;
 
 export interface AgentHandleOptions {
   readonly clock: Clock;
@@ -25,6 +26,7 @@ export class AgentHandle {
   readonly #end = new AbortController();
   #agent: GuestAgent | undefined;
   #health: HealthCheck | undefined;
+  #loss: Deferred<undefined> = deferred<undefined>();
   #next: Deferred<GuestAgent> = deferred<GuestAgent>();
 
   constructor(options: AgentHandleOptions) {
@@ -70,12 +72,24 @@ export class AgentHandle {
     return await raceSignal(this.#next.promise, timer.signal);
   }
 
+  /** Whether this agent's link is lost, after a call failed as if it were: its loss is told a moment before or after its calls fail. */
+  async hasLost(agent: GuestAgent): Promise<boolean> {
+    if (this.#agent === agent) {
+      const over = new AbortController();
+      const timer = this.#options.clock.timer(LOSS_MS, () => { over.abort(gone()); });
+      await raceSignal(this.#loss.promise, over.signal).catch(() => undefined);
+      timer[Symbol.dispose]();
+    }
+    return this.#agent !== agent;
+  }
+
   /** For good: the VM has ended or we let go of it. The guest is not told. */
   close(): void {
     this.#end.abort(gone());
     this.#health?.stop();
     this.#agent?.close();
     this.#agent = undefined;
+    this.#loss.resolve(undefined);
     this.#next.reject(gone());
   }
 
@@ -104,6 +118,9 @@ export class AgentHandle {
     this.#agent = undefined;
     this.#next = deferred<GuestAgent>();
     this.#next.promise.catch(() => undefined);
+    const loss = this.#loss;
+    this.#loss = deferred<undefined>();
+    loss.resolve(undefined);
     agent.close();
     void this.#reconnect(error.message);
   }

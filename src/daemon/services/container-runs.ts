@@ -74,7 +74,8 @@ export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, optio
   const agent = await reachable(unit, options);
   await unit.pump();
   try {
-    await timer.time('agent_start', () => agent.startContainer(unit.id, options));
+    // From here on the caller's going away changes nothing: a process that may run is a process that is watched.
+    await timer.time('agent_start', () => agent.startContainer(unit.id));
   } catch (error) {
     const problem = toDomainError(error);
     if (problem.reason !== 'AGENT_REFUSED') throw error;

@@ -76,11 +76,11 @@ export class ContainerUnit {
   }
 
   /** Records an exit that was seen, or that must be assumed. The log ends there. */
-  async ended(exit: ExitStatus): Promise<void> {
+  async ended(exit: ExitStatus, more: Partial<ContainerRecord> = {}): Promise<void> {
     const log = await this.log();
     await log.finish();
     if (!this.exists) return;
-    await this.sandbox.actor.commit({ target: 'container', id: this.id, kind: 'exited', patch: { exit, finishedAtMs: exit.atMs, guestPid: 0 } });
+    await this.sandbox.actor.commit({ target: 'container', id: this.id, kind: 'exited', patch: { exit, finishedAtMs: exit.atMs, guestPid: 0, ...more } });
     this.#onExit(this);
   }
 

@@ -104,7 +104,7 @@ async function endContainers(unit: SandboxUnit, cause: Cause): Promise<void> {
     await container.renew();
     if (!container.exists || !mayHaveRun(container.record)) continue;
     const exit: ExitStatus = { code: LOST_EXIT_CODE, signal: 0, oomKilled: false, atMs: unit.deps.clock.wallMs(), cause, detail: 'its VM ended' };
-    await container.ended(exit);
+    await container.ended(exit, { resumeOnStart: true });
   }
 }
 

@@ -26,7 +26,8 @@ export class ExecLauncher {
     await sandbox.gate.through(() => this.#launch(container, execId, spec, timer, options), options.signal);
     const session = new ExecSession({ container, execId, tty: spec.tty, onEnd: () => { this.#registry.removeExec(execId); } });
     this.#registry.addExec(session);
-    if (!spec.stdin) await session.stdin.close(options.signal);
+    await this.#deps.hub.publish({ type: 'EXEC_STARTED', atMs: this.#deps.clock.wallMs(), sandboxId: sandbox.id, containerId: container.id, name: container.record.name, message: '', attributes: { exec_id: execId } });
+    if (!spec.stdin) session.stdin.close().catch((error: unknown) => { sandbox.log.debug({ error, exec: execId }, 'stdin not closed; the process has ended'); });
     if (spec.tty && spec.ttySize !== undefined) await session.resize(spec.ttySize);
     return await session.open({ stdout: 0n, stderr: 0n }, timer.finish());
   }
@@ -39,7 +40,8 @@ export class ExecLauncher {
     const setup = await this.#deps.oci.process({ containerId: container.id, execId, hostname: hostname === '' ? sandbox.id.slice(-10) : hostname, spec: container.record.spec, exec: spec, source });
     const agent = await (sandbox.agent?.get({ signal: options.signal }) ?? Promise.reject(new DomainError('AGENT_UNREACHABLE', 'the VM has ended', { sandboxId: sandbox.id })));
     try {
-      await timer.time('agent_exec', () => agent.exec(setup, options));
+      // Not the caller's signal: a process that may run is a process that is watched.
+      await timer.time('agent_exec', () => agent.exec(setup));
     } catch (error) {
       const problem = toDomainError(error);
       throw problem.reason === 'AGENT_REFUSED' ? startRefused(problem, container.id) : problem;

@@ -12,6 +12,7 @@ import { StdinWriter } from './stdin-writer.ts';
 
 /** An exec without a client holds its output (1 MiB a stream, in the guest) for so long; then it runs on and what it writes is lost. */
 const HOLD_MS = 60_000;
+const LOST_EXIT_CODE = 255;
 
 export interface ExecSessionOptions {
   readonly container: ContainerUnit;
@@ -104,15 +105,27 @@ export class ExecSession {
       if (from[stream] < this.#acked[stream]) yield { kind: 'lost', stream, from: from[stream], to: this.#acked[stream] };
     }
     const at = { stdout: max(from.stdout, this.#acked.stdout), stderr: max(from.stderr, this.#acked.stderr) };
-    for await (const event of this.#events(at, signal)) {
-      if (event.kind === 'exit') {
+    try {
+      for await (const event of this.#events(at, signal)) {
+        if (event.kind !== 'exit') {
+          yield event;
+          continue;
+        }
         this.#exit = exitStatus(event.exit);
-        yield { kind: 'exit', exit: this.#exit };
-        this.#finish();
-        return;
+        break;
       }
-      yield event;
+    } catch (error) {
+      if (signal.aborted || !this.#vmEnded()) throw error;
+      const { cause, causeDetail } = this.container.sandbox.record;
+      this.#exit = { code: LOST_EXIT_CODE, signal: 0, oomKilled: false, atMs: this.container.sandbox.deps.clock.wallMs(), cause: cause ?? 'UNKNOWN', detail: causeDetail === '' ? 'its VM ended' : causeDetail };
     }
+    if (this.#exit !== undefined) yield { kind: 'exit', exit: this.#exit };
+    this.#finish();
+  }
+
+  #vmEnded(): boolean {
+    const { state } = this.container.sandbox.record;
+    return state !== 'ready' && state !== 'running' && state !== 'paused' && state !== 'recovering';
   }
 
   /** Across lost links: goes on at the byte after the last one that was handed out. */
@@ -127,7 +140,8 @@ export class ExecSession {
         }
         throw new DomainError('AGENT_PROTOCOL', 'the output ended before the process did', { containerId: this.container.id });
       } catch (error) {
-        if (signal.aborted || toDomainError(error).reason !== 'AGENT_UNREACHABLE' || this.container.sandbox.agent?.current === agent) throw error;
+        if (signal.aborted || toDomainError(error).reason !== 'AGENT_UNREACHABLE') throw error;
+        if ((await this.container.sandbox.agent?.hasLost(agent)) === false) throw error;
       }
     }
   }
@@ -151,7 +165,10 @@ export class ExecSession {
   async #drop(signal: AbortSignal): Promise<void> {
     try {
       for await (const event of this.#events({ ...this.#acked }, signal)) {
-        if (event.kind === 'exit') return;
+        if (event.kind === 'exit') {
+          this.#exit = exitStatus(event.exit);
+          return;
+        }
         if (event.kind === 'lost') this.#ack({ ...this.#acked, [event.stream]: event.to });
         else this.#ack({ ...this.#acked, [event.kind]: event.offset + BigInt(event.data.length) });
       }
@@ -167,6 +184,17 @@ export class ExecSession {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     this.#onEnd();
+    const { deps, id } = this.container.sandbox;
+    void deps.hub.publish({
+      type: 'EXEC_EXITED',
+      atMs: deps.clock.wallMs(),
+      sandboxId: id,
+      containerId: this.container.id,
+      name: '',
+      message: this.#exit?.detail ?? '',
+      ...(this.#exit === undefined ? {} : { exitCode: this.#exit.code, cause: this.#exit.cause }),
+      attributes: { exec_id: this.execId },
+    });
   }
 
   async #agent(options: WaitOptions): Promise<GuestAgent> {

@@ -169,7 +169,6 @@ export class SandboxUnit {
       remedy: 'see the VMM\'s last words and the console below',
       facts: { cause, stderr: end.stderrTail.slice(-CONSOLE_TAIL_BYTES), console: consoleTail },
     });
-    this.agent?.close();
     await this.#report({ kind: 'vm-ended', cause, detail, consoleTail, reason });
   }
 

@@ -64,7 +64,7 @@ export class StdinWriter {
         return this.#accepted;
       } catch (error) {
         // The same bytes at the same offset: the guest drops what it has already.
-        if (toDomainError(error).reason !== 'AGENT_UNREACHABLE' || handle.current === agent) throw error;
+        if (toDomainError(error).reason !== 'AGENT_UNREACHABLE' || !(await handle.hasLost(agent))) throw error;
       }
     }
   }

@@ -218,6 +218,18 @@ describe('streams', () => {
     await expect(take(second.output, 3)).resolves.toMatchObject([{ kind: 'lost', from: 4n, to: 10n }, { kind: 'stdout', offset: 10n }, { kind: 'exit' }]);
   });
 
+  it('tell an exec whose VM dies the cause, as its last message', async () => {
+    const world = new World();
+    const services = world.services();
+    await runningContainer(services);
+    const exec = { command: ['x'], env: [], workingDir: '', user: '', tty: false, stdin: false, ttySize: undefined, privileged: false };
+    const stream = await services.containers.exec('ctr', exec, CALL);
+    const reading = take(stream.output, 1);
+    await settle();
+    onlyVm(world).end();
+    await expect(reading).resolves.toMatchObject([{ kind: 'exit', exit: { code: 255, cause: 'VMM_CRASH' } }]);
+  });
+
   it('let an exec without a client run on after a minute', async () => {
     const world = new World();
     const services = world.services();
