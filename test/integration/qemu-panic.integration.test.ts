@@ -49,7 +49,7 @@ it('a real kernel that panics stops its VM through pvpanic, with its words on th
     });
     expect(events).toEqual(['guest-panic']);
     await expect(session.status()).resolves.toBe('guest-panicked');
-    expect(await session.consoleTail(16_384)).toContain('Kernel panic - not syncing: sysrq triggered crash');
+    await expect.poll(async () => await session.consoleTail(16_384)).toContain('Kernel panic - not syncing: sysrq triggered crash');
     await expect(session.kill()).resolves.toMatchObject({ signal: 9 });
     expect(events).toEqual(['guest-panic']);
     session.release();
