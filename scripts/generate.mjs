@@ -10,4 +10,4 @@ const buf = (...args) => execFileSync(join(root, 'node_modules/@bufbuild/buf-lin
 rmSync(join(root, 'src/gen'), { recursive: true, force: true });
 buf('generate');
 mkdirSync(join(root, 'dist'), { recursive: true });
-buf('build', '-o', 'dist/vivarium.binpb', '--path', 'proto/vivarium/v1', '--path', 'proto/grpc');
+buf('build', '-o', 'dist/vivarium.binpb', '--path', 'proto/vivarium/v1', '--path', 'proto/grpc', '--path', 'proto/google');
