@@ -41,7 +41,9 @@ function failureExitCode(failure: DaemonFailure, failureCode: number): number {
 }
 
 function failureLines(failure: DaemonFailure): string[] {
-  const fields = failure.violations.map(({ field, description }) => `  ${printable(field)}: ${printable(description)}`);
+  // A message that lists its fields needs no list below it.
+  const untold = failure.violations.filter(({ field, description }) => !failure.message.includes(`${field}: ${description}`));
+  const fields = untold.map(({ field, description }) => `  ${printable(field)}: ${printable(description)}`);
   return [...messageLines(failure.message, failure.metadata['remedy'] ?? ''), ...fields];
 }
 

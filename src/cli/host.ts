@@ -28,6 +28,8 @@ export interface CliHost {
   onSignal(signal: HostSignal, listener: () => void): Disposable;
   /** Runs synchronously when the process ends in any way but SIGKILL. */
   onExit(listener: () => void): Disposable;
+  /** Makes the terminal on standard input show output as it is written, line feeds too; leaving raw mode undoes it. */
+  passOutputThrough(): void;
   /** Ends the process at once, with whatever is still under way. */
   endNow(exitCode: number): void;
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CliHost, HostSignal } from './host.ts';
@@ -18,6 +19,8 @@ export function nodeHost(process: NodeJS.Process): CliHost {
     newId: randomUUID,
     onSignal: on,
     onExit: (listener) => on('exit', listener),
+    // Node's raw mode turns every line feed into two characters, which spoils what full-screen programs draw. Without stty it stays like that.
+    passOutputThrough: () => { spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] }); },
     endNow: (exitCode) => process.exit(exitCode),
   };
 }

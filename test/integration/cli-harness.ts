@@ -39,6 +39,7 @@ export class CliRun {
         return { [Symbol.dispose]: () => { this.#listeners.set(name, (this.#listeners.get(name) ?? []).filter((known) => known !== listener)); } };
       },
       onExit: () => ({ [Symbol.dispose]: () => undefined }),
+      passOutputThrough: () => undefined,
       endNow: (code) => { this.endedNow = code; },
     };
   }

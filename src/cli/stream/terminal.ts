@@ -7,6 +7,7 @@ export function rawMode(host: CliHost): Disposable {
   const restore = (): void => { stdin.setRawMode?.(false); };
   const onExit = host.onExit(restore);
   stdin.setRawMode?.(true);
+  host.passOutputThrough();
   return {
     [Symbol.dispose]: () => {
       restore();
@@ -15,8 +16,8 @@ export function rawMode(host: CliHost): Disposable {
   };
 }
 
-/** The size of the terminal that our output goes to; undefined when it is none. */
+/** The size of the terminal that our output goes to; undefined when it is none, or one that does not know its size. */
 export function terminalSize({ stdout }: CliHost): TtySize | undefined {
-  if (stdout.isTTY !== true || stdout.columns === undefined || stdout.rows === undefined) return undefined;
+  if (stdout.isTTY !== true || stdout.columns === undefined || stdout.rows === undefined || stdout.columns < 1 || stdout.rows < 1) return undefined;
   return { rows: stdout.rows, columns: stdout.columns };
 }

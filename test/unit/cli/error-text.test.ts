@@ -19,6 +19,11 @@ test('each field error has its line', () => {
   expect(reportError(error, { ...context, failureCode: 1 })).toEqual({ lines: ['viv: not valid', '  spec.name: too long'], exitCode: 1 });
 });
 
+test('fields that the message names are not told twice', () => {
+  const error = new RichClientError('/x', Status.INVALID_ARGUMENT, 'invalid request: spec.name: too long', [BadRequest.fromPartial({ fieldViolations: [{ field: 'spec.name', description: 'too long' }] })]);
+  expect(reportError(error, context).lines).toEqual(['viv: invalid request: spec.name: too long']);
+});
+
 test('an unreachable daemon is told with its address and what to do', () => {
   const error = new RichClientError('/x', Status.UNAVAILABLE, 'No connection established. Last error: connect ECONNREFUSED /run/x.sock', []);
   expect(reportError(error, context).lines).toEqual(['viv: cannot reach the daemon at unix:/run/x.sock: nothing listens there — start it with "viv daemon start"']);
