@@ -1,3 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** What shows a row: a test of vitest or of cargo, or why there is none. */
 export interface Proof {
   readonly kind: 'test' | 'rust' | 'refused' | 'issue' | 'missing' | 'unknown';
@@ -24,11 +27,13 @@ export function rowsOf(markdown: string): readonly Row[] {
   const rows: Row[] = [];
   let section = '';
   let known = false;
-  for (const line of markdown.split('\n')) {
+  const lines = markdown.split('\n');
+  for (const [index, line] of lines.entries()) {
     const heading = /^## (\d+)?/.exec(line);
     if (heading !== null) [section, known] = [heading[1] ?? '', false];
     if (line.startsWith('### ')) known = true;
-    if (section === '' || !line.startsWith('| ') || line.startsWith('| capability ')) continue;
+    const isHeader = lines[index + 1]?.startsWith('|--') === true;
+    if (section === '' || !line.startsWith('| ') || isHeader) continue;
     const [capability = '', here = '', proof = ''] = line.split('|').slice(1).map((cell) => cell.trim());
     rows.push({ section, known, capability, here, proofs: proof.split('<br>').map((text) => text.trim()).filter((text) => text !== '').map(readProof) });
   }
@@ -42,6 +47,13 @@ function readProof(text: string): Proof {
   if (issue !== null) return { kind: 'issue', file: '', name: issue[1] ?? '', text };
   const word = /^(refused|missing): \S/.exec(text)?.[1];
   return { kind: word === 'refused' || word === 'missing' ? word : 'unknown', file: '', name: '', text };
+}
+
+/** Whether what a proof names is there; a reason is there by being said. */
+export function exists(repository: string, proof: Proof): boolean {
+  if (proof.kind !== 'test' && proof.kind !== 'rust') return true;
+  const path = join(repository, proof.file);
+  return existsSync(path) && hasProof(readFileSync(path, 'utf8'), proof);
 }
 
 /** Whether the text of a test file has the test: the function, or a title with these words. */
