@@ -61,6 +61,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     server.setServing(true);
     await wired.deps.hub.publish({ type: 'DAEMON_STARTED', atMs: startedAtMs, sandboxId: '', containerId: '', name: '', message: '', attributes: { pid: String(process.pid), instance } });
     logger.info({ address, instance, root: config.root, run: config.run }, 'serving');
+    wired.warmUp().catch((error: unknown) => { logger.warn({ error }, 'the VMM could not be asked'); });
     settled.catch((error: unknown) => { logger.error({ error }, 'recovery failed'); });
     return { address, settled, stop: async () => stack[Symbol.asyncDispose]() };
   } catch (error) {
@@ -80,6 +81,7 @@ async function serveMetrics({ config, logger, metrics }: DaemonParts, stack: Und
 async function release(wired: Wired): Promise<void> {
   for (const exec of wired.registry.execs) exec.release();
   await Promise.all(wired.registry.sandboxes.map((unit) => unit.release()));
+  await wired.close();
 }
 
 /** 3: another daemon holds a directory; 1: anything else. */

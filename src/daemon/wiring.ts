@@ -5,6 +5,7 @@ import { GuestAgentConnector } from '../agents/connector.ts';
 import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
 import type { InstanceId } from '../core/model/ids.ts';
+import type { HypervisorInfo } from '../core/ports/hypervisor.ts';
 import type { ImageStore } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
 import { SystemFiles } from '../host/files.ts';
@@ -70,6 +71,9 @@ export interface Wired {
   readonly recovery: Recovery;
   readonly registry: Registry;
   readonly deps: Deps;
+  /** Asks the VMM what it can do, so that the first create need not. */
+  readonly warmUp: () => Promise<HypervisorInfo>;
+  readonly close: () => Promise<void>;
 }
 
 /** The composition root: the one place that knows everybody. */
@@ -81,13 +85,14 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const memory = await readHostMemory();
   const bootId = await host.processes.bootId();
   const budget = config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory;
+  const journal = await openJournal(config, bootId);
   const deps: Deps = {
     ...host,
     ...storage,
     log: parts.logger,
     metrics: parts.metrics,
     store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
-    hub: new EventHub(await openJournal(config, bootId), parts.logger),
+    hub: new EventHub(journal, parts.logger),
     agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(fs), metrics: parts.metrics }),
     watchHealth: (agent, onChange) => new HealthWatch(agent, { clock: host.clock, intervalMs: config.healthInterval, onChange: (health) => { onChange(health.healthy ? undefined : health.error.message); } }),
     profiles,
@@ -116,6 +121,8 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     recovery: new Recovery(deps, registry, containers),
     registry,
     deps,
+    warmUp: () => host.hypervisor.probe(profiles.resolve('default', {}).hypervisorPath),
+    close: () => journal.close(),
   };
 }
 

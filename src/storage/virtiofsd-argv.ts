@@ -21,14 +21,17 @@ export function flavourOf(help: string): VirtiofsdFlavour {
   return /--shared-dir\b/.test(help) ? 'rust' : 'c';
 }
 
-/** The command line of a virtiofsd that serves one directory over a socket it is handed. */
+/**
+ * The command line of a virtiofsd that serves one directory over a socket it is handed. It tells the guest of mounts below the share: the guest
+ * then mounts each by itself, inode numbers stay apart, and a container's root file system can be unmounted while others are in use.
+ */
 export function virtiofsdArgv(call: VirtiofsdCall, flavour: VirtiofsdFlavour): readonly string[] {
   const openFiles = String(Math.min(call.openFiles, MOST_OPEN_FILES));
   if (flavour === 'rust') {
     const cache = call.cache === 'none' ? 'never' : call.cache;
-    return [call.path, `--fd=${SOCKET_FD}`, `--shared-dir=${call.source}`, `--cache=${cache}`, '--sandbox=namespace', '--xattr', `--thread-pool-size=${THREADS}`, `--rlimit-nofile=${openFiles}`];
+    return [call.path, `--fd=${SOCKET_FD}`, `--shared-dir=${call.source}`, `--cache=${cache}`, '--sandbox=namespace', '--xattr', '--announce-submounts', `--thread-pool-size=${THREADS}`, `--rlimit-nofile=${openFiles}`];
   }
-  const options = [`source=${call.source}`, `cache=${call.cache}`, 'sandbox=namespace', 'xattr', 'log_level=warn'];
+  const options = [`source=${call.source}`, `cache=${call.cache}`, 'sandbox=namespace', 'xattr', 'announce_submounts', 'log_level=warn'];
   return [call.path, `--fd=${SOCKET_FD}`, '-o', options.join(','), `--thread-pool-size=${THREADS}`, `--rlimit-nofile=${openFiles}`];
 }
 

@@ -93,11 +93,11 @@ describe('command lines', () => {
   const call = { path: '/usr/lib/qemu/virtiofsd', source: '/run/s/export', cache: 'none', openFiles: 20_000 } as const;
 
   it("virtiofsd in C gets QEMU's options and never a raised limit", () => {
-    expect(virtiofsdArgv(call, 'c')).toEqual(['/usr/lib/qemu/virtiofsd', '--fd={fd:fs}', '-o', 'source=/run/s/export,cache=none,sandbox=namespace,xattr,log_level=warn', '--thread-pool-size=4', '--rlimit-nofile=20000']);
+    expect(virtiofsdArgv(call, 'c')).toEqual(['/usr/lib/qemu/virtiofsd', '--fd={fd:fs}', '-o', 'source=/run/s/export,cache=none,sandbox=namespace,xattr,announce_submounts,log_level=warn', '--thread-pool-size=4', '--rlimit-nofile=20000']);
   });
 
   it('virtiofsd in Rust gets its own', () => {
-    expect(virtiofsdArgv({ ...call, openFiles: 5_000_000 }, 'rust')).toEqual(['/usr/lib/qemu/virtiofsd', '--fd={fd:fs}', '--shared-dir=/run/s/export', '--cache=never', '--sandbox=namespace', '--xattr', '--thread-pool-size=4', '--rlimit-nofile=1000000']);
+    expect(virtiofsdArgv({ ...call, openFiles: 5_000_000 }, 'rust')).toEqual(['/usr/lib/qemu/virtiofsd', '--fd={fd:fs}', '--shared-dir=/run/s/export', '--cache=never', '--sandbox=namespace', '--xattr', '--announce-submounts', '--thread-pool-size=4', '--rlimit-nofile=1000000']);
   });
 
   it('the two are told apart by their help', () => {
