@@ -128,6 +128,7 @@ impl Agent {
                 container.state.set(State::Stopped);
             }
             task.end(Exit::now(status, oom_killed && status == KILLED)).await;
+            container.free_old_output();
             agent.events.exited(&task);
         });
     }

@@ -42,6 +42,10 @@ pub fn run(prepared: Prepared, channel: &Channel, late: impl FnOnce() -> io::Res
             service: Rc::new(Services(agent.clone())),
             budget: Rc::default(),
         };
+        if matches!(channel, Channel::Vsock { .. }) {
+            // Its drivers may be among the late modules: they are not needed where the channel is serial.
+            agent.late.done().await;
+        }
         agent.facts.ready.set(uptime());
         let watch = spawn_local(agent.clone().tell_of_ooms());
         tokio::select! {

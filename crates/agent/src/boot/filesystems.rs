@@ -44,8 +44,8 @@ pub fn mount_rest() -> Result<(), String> {
         ("mqueue", "/dev/mqueue", "mqueue", plain, ""),
         ("run", "/run", "tmpfs", shared, "mode=0755"),
         ("tmp", "/tmp", "tmpfs", shared, "mode=1777"),
-        ("cgroup2", "/sys/fs/cgroup", "cgroup2", plain, "nsdelegate"),
     ])?;
+    mount_cgroups()?;
     for (link, target) in [
         ("/dev/fd", "/proc/self/fd"),
         ("/dev/stdin", "/proc/self/fd/0"),
@@ -57,6 +57,14 @@ pub fn mount_rest() -> Result<(), String> {
         }
     }
     fs::set_permissions("/", fs::Permissions::from_mode(0o755)).map_err(|e| format!("/: {e}"))
+}
+
+/// `favordynmods` (Linux 6.0) takes a wait for all cpus, several milliseconds, off every move of a process into a cgroup, and thus
+/// off every create and exec.
+fn mount_cgroups() -> Result<(), String> {
+    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let with = |options| mount_all(&[("cgroup2", "/sys/fs/cgroup", "cgroup2", plain, options)]);
+    with("nsdelegate,favordynmods").or_else(|_older_kernel| with("nsdelegate"))
 }
 
 /// Every mount is tried; the answer names those that failed.

@@ -15,6 +15,9 @@ use crate::ttrpc::status::{Result, Status};
 /// Execs that have ended are remembered, so that their status can be asked for; the oldest go first.
 const KEPT_EXECS: usize = 512;
 
+/// Bytes of output that execs which have ended may hold together for readers that did not come yet.
+const KEPT_BYTES: u64 = 8 << 20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Creating,
@@ -110,6 +113,23 @@ impl Container {
             };
             let id = order.remove(oldest);
             self.execs.borrow_mut().remove(&id);
+        }
+    }
+
+    /// Frees the output of the execs that ended first, when all that ended hold too much. The newest keeps its own.
+    pub fn free_old_output(&self) {
+        let execs = self.execs.borrow();
+        let ended: Vec<_> =
+            self.order.borrow().iter().filter_map(|id| execs.get(id)).filter(|task| task.told_exit().is_some()).cloned().collect();
+        let held = |task: &Rc<Task>| task.stdout.held() + task.stderr.held();
+        let mut total: u64 = ended.iter().map(held).sum();
+        for task in ended.iter().take(ended.len().saturating_sub(1)) {
+            if total <= KEPT_BYTES {
+                return;
+            }
+            total -= held(task);
+            task.stdout.discard();
+            task.stderr.discard();
         }
     }
 

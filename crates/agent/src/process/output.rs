@@ -51,9 +51,21 @@ impl Output {
 
     pub fn ack(&self, offset: u64) -> Result<(), OutOfRange> {
         self.ring.borrow_mut().ack(offset)?;
+        self.free_if_over();
         self.room.notify_waiters();
         self.changed.notify_waiters();
         Ok(())
+    }
+
+    /// Bytes that are held for a reader.
+    pub fn held(&self) -> u64 {
+        self.written() - self.acked()
+    }
+
+    fn free_if_over(&self) {
+        if self.ended.get() && self.held() == 0 {
+            self.ring.borrow_mut().discard();
+        }
     }
 
     /// Frees the memory of a process that is over; what nobody read is lost.
@@ -94,6 +106,7 @@ impl Output {
         let taken = ring.copy(from, most, &mut bytes).and_then(|count| ring.ack(from + count as u64));
         drop(ring);
         if taken.is_ok() && !bytes.is_empty() {
+            self.free_if_over();
             self.room.notify_waiters();
             self.changed.notify_waiters();
         }

@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::stdio::refusal;
 use crate::agent::Agent;
+use crate::containers::container::State;
 use crate::facts::{line, FEATURES, VERSION};
 use crate::process::task::Task;
 use crate::proto::vivarium::agent::v1 as agent;
@@ -53,16 +54,20 @@ pub async fn info(agent: Rc<Agent>, _: agent::InfoRequest) -> Result<agent::Info
 pub async fn list_processes(agent: Rc<Agent>, _: agent::ListProcessesRequest) -> Result<agent::ListProcessesResponse> {
     let mut processes = Vec::new();
     for container in agent.containers() {
-        processes.extend(container.tasks().iter().map(|task| process(task, container.paused.get())));
+        let waits = matches!(container.state.get(), State::Creating | State::Created);
+        for task in container.tasks() {
+            let pid = if waits { None } else { task.pid() };
+            processes.push(process(&task, pid, container.paused.get()));
+        }
     }
     Ok(agent::ListProcessesResponse { processes })
 }
 
-fn process(task: &Task, paused: bool) -> agent::Process {
+fn process(task: &Task, pid: Option<i32>, paused: bool) -> agent::Process {
     agent::Process {
         container_id: task.container_id.clone(),
         exec_id: task.exec_id.clone(),
-        pid: task.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
+        pid: pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
         exit: task.exit().map(|exit| exit.message(task.stdout.written(), task.stderr.written())),
         terminal: task.terminal,
         paused,

@@ -73,6 +73,10 @@ fn settle() -> nix::Result<()> {
     unsafe { nix::env::clearenv() }.map_err(|_| nix::Error::ENOMEM)?;
     SigSet::all().thread_unblock()?;
     nix::sys::prctl::set_name(c"viv-zygote")?;
+    // A guest without memory shall lose containers, not what could remove them. Containers get the value of their own spec.
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "-1000") {
+        eprintln!("viv-agent: zygote: oom_score_adj: {error}");
+    }
     // SAFETY: ignoring a signal installs no handler.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.map(drop)
 }
