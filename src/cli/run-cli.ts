@@ -27,7 +27,7 @@ export async function runCli(argv: readonly string[], surroundings: CliSurroundi
   using interrupts = new Interrupts(host);
   watchOutputs(host, interrupts);
   let exitCode: number = ExitCode.ok;
-  const program = buildProgram(host, surroundings.version, async (runner, globals) => {
+  const program = buildProgram(argv, host, surroundings.version, async (runner, globals) => {
     exitCode = await runOne(surroundings, interrupts, globals, runner);
   });
   try {

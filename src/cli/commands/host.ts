@@ -24,6 +24,9 @@ export function registerHostCommands(program: Command, bind: Bind): void {
   const doctor = listingOptions(program.command('doctor')).description('what this host can and cannot do, and what to do about it');
   bind(doctor, async () => (await import('../actions/doctor.ts')).doctor);
 
+}
+
+export function registerVersionCommand(program: Command, bind: Bind): void {
   const version = program.command('version')
     .description('our version, and the daemon\'s when it runs')
     .option('--client', 'only ours')
