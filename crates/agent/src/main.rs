@@ -58,9 +58,8 @@ fn serve_here(channel: &transport::channel::Channel) -> ExitCode {
         let signals = process::reaper::Signals::block()?;
         Ok(serve::Prepared { facts, signals, zygote })
     };
-    let served = prepared()
-        .map_err(std::io::Error::from)
-        .and_then(|prepared| serve::run(prepared, channel, || Ok(late::Late::none())));
+    let served =
+        prepared().map_err(std::io::Error::from).and_then(|prepared| serve::run(prepared, channel, || Ok(late::Late::none())));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

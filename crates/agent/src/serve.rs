@@ -37,11 +37,7 @@ pub fn run(prepared: Prepared, channel: &Channel, late: impl FnOnce() -> io::Res
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
         let agent = Agent::new(facts, Runtime::new(zygote), late()?)?;
-        let server = Server {
-            instance: agent.facts.instance,
-            service: Rc::new(Services(agent.clone())),
-            budget: Rc::default(),
-        };
+        let server = Server { instance: agent.facts.instance, service: Rc::new(Services(agent.clone())), budget: Rc::default() };
         if matches!(channel, Channel::Vsock { .. }) {
             // Its drivers may be among the late modules: they are not needed where the channel is serial.
             agent.late.done().await;

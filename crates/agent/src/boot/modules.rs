@@ -70,10 +70,10 @@ mod tests {
     fn a_line_is_a_file_and_its_parameters() {
         let text = "# comment\n\nvirtio.ko\nvirtio_pci.ko force_legacy=1 x=2\n";
         let lines: Vec<_> = parse(text).collect();
-        assert_eq!(lines, [
-            Line { file: "virtio.ko", parameters: "" },
-            Line { file: "virtio_pci.ko", parameters: "force_legacy=1 x=2" },
-        ]);
+        assert_eq!(
+            lines,
+            [Line { file: "virtio.ko", parameters: "" }, Line { file: "virtio_pci.ko", parameters: "force_legacy=1 x=2" },]
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::group::{lookup, Group};
 use crate::proto::grpc::{
-    BlkioStats, BlkioStatsEntry, CgroupStats, CpuStats, CpuUsage, HugetlbStats, MemoryData, MemoryStats, NetworkStats,
-    PidsStats, ThrottlingData,
+    BlkioStats, BlkioStatsEntry, CgroupStats, CpuStats, CpuUsage, HugetlbStats, MemoryData, MemoryStats, NetworkStats, PidsStats,
+    ThrottlingData,
 };
 
 pub fn read(group: &Group) -> CgroupStats {

@@ -13,7 +13,6 @@ pub fn apply(group: &Group, resources: &LinuxResources) -> Result<()> {
     let resources = serde_json::from_value(json::resources(resources)).map_err(|e| Status::invalid(e.to_string()))?;
     let name = group.name().trim_start_matches('/').into();
     let manager = Manager::new(ROOT.into(), name).map_err(|e| Status::os("cgroup", e))?;
-    let options =
-        ControllerOpt { resources: &resources, disable_oom_killer: false, oom_score_adj: None, freezer_state: None };
+    let options = ControllerOpt { resources: &resources, disable_oom_killer: false, oom_score_adj: None, freezer_state: None };
     manager.apply(&options).map_err(|e| Status::os("cgroup", e))
 }

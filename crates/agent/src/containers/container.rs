@@ -119,8 +119,14 @@ impl Container {
     /// Frees the output of the execs that ended first, when all that ended hold too much. The newest keeps its own.
     pub fn free_old_output(&self) {
         let execs = self.execs.borrow();
-        let ended: Vec<_> =
-            self.order.borrow().iter().filter_map(|id| execs.get(id)).filter(|task| task.told_exit().is_some()).cloned().collect();
+        let ended: Vec<_> = self
+            .order
+            .borrow()
+            .iter()
+            .filter_map(|id| execs.get(id))
+            .filter(|task| task.told_exit().is_some())
+            .cloned()
+            .collect();
         let held = |task: &Rc<Task>| task.stdout.held() + task.stderr.held();
         let mut total: u64 = ended.iter().map(held).sum();
         for task in ended.iter().take(ended.len().saturating_sub(1)) {

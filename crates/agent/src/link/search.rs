@@ -20,9 +20,14 @@ pub enum Block {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     /// A block that ends before `end`.
-    Block { end: usize, block: Block },
+    Block {
+        end: usize,
+        block: Block,
+    },
     /// Bytes from `start` on may turn out to begin a block: more are needed.
-    Partial { start: usize },
+    Partial {
+        start: usize,
+    },
     Nothing,
 }
 

@@ -36,7 +36,10 @@ fn of_moment(directory: &Path, moment: &str) -> io::Result<Vec<Value>> {
         }
     }
     paths.sort();
-    Ok(paths.iter().map(|path| json!({ "path": path, "args": [path.file_name().map(|n| n.to_string_lossy()), moment] })).collect())
+    Ok(paths
+        .iter()
+        .map(|path| json!({ "path": path, "args": [path.file_name().map(|n| n.to_string_lossy()), moment] }))
+        .collect())
 }
 
 #[cfg(test)]

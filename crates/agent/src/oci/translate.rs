@@ -98,10 +98,8 @@ mod tests {
 
     #[test]
     fn namespaces_are_the_sandboxs_or_new_and_never_the_hosts() {
-        let namespaces = ["network", "pid", "cgroup", "cgroup"].map(|kind| grpc::LinuxNamespace {
-            r#type: kind.into(),
-            path: "/proc/1/ns/x".into(),
-        });
+        let namespaces = ["network", "pid", "cgroup", "cgroup"]
+            .map(|kind| grpc::LinuxNamespace { r#type: kind.into(), path: "/proc/1/ns/x".into() });
         let config = translate(|spec| spec.linux.as_mut().unwrap().namespaces.extend(namespaces), &around());
         let expected = json!([
             { "type": "pid" }, { "type": "ipc", "path": "/run/ns/ipc" }, { "type": "uts", "path": "/run/ns/uts" },

@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
+use crate::descriptor::watched;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use crate::descriptor::watched;
 use tokio::sync::oneshot;
 
 /// Only the reaper waits for children, so a pid that is registered here is that process, alive or unreaped: never another one

@@ -188,10 +188,14 @@ mod tests {
 
     fn queued(stdin: &Stdin) -> Vec<u8> {
         let state = stdin.state.borrow();
-        state.queue.iter().flat_map(|item| match item {
-            Item::Data(data) => data.to_vec(),
-            Item::End => b"$".to_vec(),
-        }).collect()
+        state
+            .queue
+            .iter()
+            .flat_map(|item| match item {
+                Item::Data(data) => data.to_vec(),
+                Item::End => b"$".to_vec(),
+            })
+            .collect()
     }
 
     #[test]

@@ -55,10 +55,7 @@ pub async fn stats(agent: Rc<Agent>, request: grpc::StatsContainerRequest) -> Re
     let container = agent.container(&request.container_id, Code::InvalidArgument)?;
     let group = container.group.clone();
     blocking(move || {
-        Ok(grpc::StatsContainerResponse {
-            cgroup_stats: Some(measures::read(&group)),
-            network_stats: measures::network(),
-        })
+        Ok(grpc::StatsContainerResponse { cgroup_stats: Some(measures::read(&group)), network_stats: measures::network() })
     })
     .await
 }

@@ -57,7 +57,11 @@ fn resident(statm: &str) -> f64 {
 
 fn memory(meminfo: &str) -> Vec<(String, f64)> {
     const KEYS: [(&str, &str); 6] = [
-        ("MemTotal", "total"), ("MemFree", "free"), ("MemAvailable", "available"), ("Cached", "cached"), ("Slab", "slab"),
+        ("MemTotal", "total"),
+        ("MemFree", "free"),
+        ("MemAvailable", "available"),
+        ("Cached", "cached"),
+        ("Slab", "slab"),
         ("AnonPages", "anonymous"),
     ];
     let value = |key: &str| {
@@ -94,7 +98,10 @@ mod tests {
 
     #[test]
     fn the_kernels_files_are_read() {
-        assert_eq!(memory("MemTotal:  2 kB\nMemFree: 1 kB\n"), [("kind=\"total\"".into(), 2048.0), ("kind=\"free\"".into(), 1024.0)]);
+        assert_eq!(
+            memory("MemTotal:  2 kB\nMemFree: 1 kB\n"),
+            [("kind=\"total\"".into(), 2048.0), ("kind=\"free\"".into(), 1024.0)]
+        );
         assert_eq!(cpu("cpu  100 0 250\ncpu0 1")[2], ("mode=\"system\"".into(), 2.5));
         assert_eq!(resident("100 3 2"), 12288.0);
     }

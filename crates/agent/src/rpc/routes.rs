@@ -76,12 +76,10 @@ fn kata(agent: &Rc<Agent>, method: &str, payload: Bytes) -> Result<Route> {
 
 /// Methods that the protocol has and this agent does not carry out, and those that it does not have.
 fn refuse(method: &str) -> Status {
-    const NETWORK: [&str; 7] = [
-        "UpdateInterface", "UpdateRoutes", "ListInterfaces", "ListRoutes", "AddARPNeighbors", "GetIPTables", "SetIPTables",
-    ];
-    const OTHER: [&str; 7] = [
-        "AddSwap", "AddSwapPath", "ResizeVolume", "SetPolicy", "GetDiagnosticData", "MemAgentMemcgSet", "MemAgentCompactSet",
-    ];
+    const NETWORK: [&str; 7] =
+        ["UpdateInterface", "UpdateRoutes", "ListInterfaces", "ListRoutes", "AddARPNeighbors", "GetIPTables", "SetIPTables"];
+    const OTHER: [&str; 7] =
+        ["AddSwap", "AddSwapPath", "ResizeVolume", "SetPolicy", "GetDiagnosticData", "MemAgentMemcgSet", "MemAgentCompactSet"];
     if NETWORK.contains(&method) {
         return Status::unimplemented(format!("{method}: this agent does not set up the guest's network"));
     }

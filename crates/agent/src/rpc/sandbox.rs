@@ -77,9 +77,7 @@ fn write_resolv_conf(lines: &[String]) -> Result<()> {
         return Ok(());
     }
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::create_dir_all("/etc")
-        .and_then(|()| fs::write("/etc/resolv.conf", text))
-        .map_err(|e| Status::os("resolv.conf", e))
+    fs::create_dir_all("/etc").and_then(|()| fs::write("/etc/resolv.conf", text)).map_err(|e| Status::os("resolv.conf", e))
 }
 
 /// Removes the containers, writes out what is cached, unmounts. After the answer the machine is switched off.

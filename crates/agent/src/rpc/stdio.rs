@@ -52,9 +52,7 @@ pub async fn close_stdin(agent: Rc<Agent>, request: grpc::CloseStdinRequest) -> 
 pub async fn resize(agent: Rc<Agent>, request: grpc::TtyWinResizeRequest) -> Result<()> {
     let task = task(&agent, &request.container_id, &request.exec_id, Code::InvalidArgument)?;
     match task.master() {
-        Some(master) => {
-            set_size(master.as_raw_fd(), request.row, request.column).map_err(|e| Status::os("terminal size", e))
-        }
+        Some(master) => set_size(master.as_raw_fd(), request.row, request.column).map_err(|e| Status::os("terminal size", e)),
         None if task.terminal => Ok(()),
         None => Err(Status::precondition("the process has no terminal")),
     }

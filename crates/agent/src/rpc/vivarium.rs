@@ -22,9 +22,7 @@ fn task(agent: &Agent, container_id: &str, exec_id: &str) -> Result<Rc<Task>> {
 pub async fn ack(agent: Rc<Agent>, request: agent::AckRequest) -> Result<agent::AckResponse> {
     let task = task(&agent, &request.container_id, &request.exec_id)?;
     for (output, offset) in [(&task.stdout, request.stdout_offset), (&task.stderr, request.stderr_offset)] {
-        output.ack(offset).map_err(|_| {
-            Status::out_of_range(format!("acknowledged {offset}, written {}", output.written()))
-        })?;
+        output.ack(offset).map_err(|_| Status::out_of_range(format!("acknowledged {offset}, written {}", output.written())))?;
     }
     Ok(agent::AckResponse {})
 }

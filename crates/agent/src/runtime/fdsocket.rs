@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    recvmsg, sendmsg, socketpair, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    UnixAddr,
+    recvmsg, sendmsg, socketpair, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
 };
 
 use super::job::{MAX_FDS, MAX_MESSAGE};
@@ -32,8 +31,7 @@ pub fn receive<T: serde::de::DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Re
     let mut control = cmsg_space!([RawFd; MAX_FDS]);
     let (length, fds) = {
         let mut slices = [IoSliceMut::new(&mut bytes)];
-        let message =
-            recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
         let mut fds = Vec::new();
         for part in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(received) = part {

@@ -25,10 +25,13 @@ pub enum Answer {
     /// The first message: the worker is at work. Descriptor: its pidfd.
     Working,
     /// The last message. Descriptor: the terminal's master, if there is one. `pid` stays the worker's child until the agent hangs up.
-    Done { pid: Option<i32> },
-    Failed { reason: String },
+    Done {
+        pid: Option<i32>,
+    },
+    Failed {
+        reason: String,
+    },
 }
-
 
 /// Largest message, in bytes; a job names files and holds no specs.
 pub const MAX_MESSAGE: usize = 16 * 1024;

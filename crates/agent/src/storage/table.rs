@@ -86,10 +86,8 @@ impl Storages {
             return Ok(());
         }
         let path = path.to_owned();
-        blocking(move || {
-            umount2(path.as_str(), MntFlags::UMOUNT_NOFOLLOW).map_err(|e| Status::os(format!("unmount {path}"), e))
-        })
-        .await
+        blocking(move || umount2(path.as_str(), MntFlags::UMOUNT_NOFOLLOW).map_err(|e| Status::os(format!("unmount {path}"), e)))
+            .await
     }
 }
 

@@ -41,9 +41,14 @@ impl Header {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
-    Frame { header: Header, body: Vec<u8> },
+    Frame {
+        header: Header,
+        body: Vec<u8>,
+    },
     /// The body was longer than `MAX_BODY`; it has been read and thrown away.
-    Oversized { header: Header },
+    Oversized {
+        header: Header,
+    },
 }
 
 #[derive(Debug)]

@@ -38,10 +38,9 @@ pub struct Response {
 pub fn response_frame(stream: u32, result: Result<Vec<u8>, Status>) -> Vec<u8> {
     let response = match result {
         Ok(payload) => Response { status: Some(WireStatus::default()), payload },
-        Err(status) => Response {
-            status: Some(WireStatus { code: status.code as i32, message: status.message }),
-            payload: Vec::new(),
-        },
+        Err(status) => {
+            Response { status: Some(WireStatus { code: status.code as i32, message: status.message }), payload: Vec::new() }
+        }
     };
     if response.encoded_len() > MAX_BODY {
         let code = Code::ResourceExhausted;

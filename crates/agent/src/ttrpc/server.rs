@@ -131,13 +131,7 @@ fn accept(service: &Rc<dyn Service>, budget: &Rc<Budget>, outbox: &Rc<Outbox>, i
     }
 }
 
-fn start(
-    service: &Rc<dyn Service>,
-    budget: &Rc<Budget>,
-    outbox: &Rc<Outbox>,
-    header: Header,
-    body: Vec<u8>,
-) -> Result<()> {
+fn start(service: &Rc<dyn Service>, budget: &Rc<Budget>, outbox: &Rc<Outbox>, header: Header, body: Vec<u8>) -> Result<()> {
     if header.stream.is_multiple_of(2) {
         return Err(Status::invalid("a client's stream id is odd"));
     }
@@ -175,11 +169,7 @@ async fn carry_out(route: Route, limit: Option<Duration>, stream: u32, outbox: &
     }
 }
 
-async fn tied(
-    task: JoinHandle<Result<Vec<u8>>>,
-    limit: Option<Duration>,
-    outbox: &Outbox,
-) -> Option<Result<Vec<u8>>> {
+async fn tied(task: JoinHandle<Result<Vec<u8>>>, limit: Option<Duration>, outbox: &Outbox) -> Option<Result<Vec<u8>>> {
     let mut task = Tied(task);
     tokio::select! {
         result = within(limit, &mut task.0) => Some(result),
