@@ -22,7 +22,7 @@ export interface Runner {
 }
 
 /** Ties a command of the parser to the function behind it, which is loaded only when it runs. */
-export type Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode?: number) => void;
+export type Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode?: (flags: Flags) => number) => void;
 
 const exitCodesHelp = `
 Exit codes:
@@ -83,10 +83,11 @@ export function buildProgram(argv: readonly string[], host: CliHost, version: st
     })
     .configureHelp({ optionDescription })
     .addHelpText('after', exitCodesHelp);
-  const bind: Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode: number = ExitCode.failed): void => {
+  const bind: Bind = <Flags>(command: Command, load: () => Promise<Action<Flags>>, failureCode: (flags: Flags) => number = () => ExitCode.failed): void => {
     command.action(async () => {
-      const act = async (context: CommandContext): Promise<number> => await (await load())(context, command.args, command.opts() as Flags);
-      await execute({ act, failureCode }, program.opts<GlobalFlags>());
+      const flags = command.opts() as Flags;
+      const act = async (context: CommandContext): Promise<number> => await (await load())(context, command.args, flags);
+      await execute({ act, failureCode: failureCode(flags) }, program.opts<GlobalFlags>());
     });
   };
   for (const register of groupsFor(argv)) register(program, bind);

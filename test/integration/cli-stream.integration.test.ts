@@ -172,6 +172,11 @@ test('start -a starts it on the stream and ends with its code', async () => {
   expect(daemon.attachStarts[0]).toMatchObject({ startContainer: true, replay: true, stdin: false });
 });
 
+test('start alone fails with 1, start -a with 125 when it was not the process', async () => {
+  expect(await viv(['start', 'nope']).exitCode).toBe(1);
+  expect(await viv(['start', '-a', 'nope']).exitCode).toBe(125);
+});
+
 test('exec -d prints the exec\'s id and leaves', async () => {
   daemon.script = async () => await forever;
   const run = viv(['exec', '-d', 'web', 'sleep', '9']);

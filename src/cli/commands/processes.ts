@@ -3,28 +3,31 @@ import { ExitCode } from '../exit-codes.ts';
 import type { Bind } from '../program.ts';
 import { collect, sandboxOptions, sessionOptions } from './options.ts';
 
+/** What failed was not the process that was to be run. */
+const daemonFailed = (): number => ExitCode.daemonFailed;
+
 /** The commands that create containers or sit in front of a process. */
 export function registerProcessCommands(program: Command, bind: Bind): void {
   const run = sessionOptions(containerOptions(program.command('run')))
     .description('run a command in a new container, by default in a new sandbox')
     .option('-d, --detach', 'leave it running and print its id')
     .option('--timings', 'print the phases of every step and their times to standard error');
-  bind(run, async () => (await import('../actions/run.ts')).run, ExitCode.daemonFailed);
+  bind(run, async () => (await import('../actions/run.ts')).run, daemonFailed);
 
   const create = containerOptions(program.command('create')).description('create a container without starting it, and print its id');
-  bind(create, async () => (await import('../actions/create.ts')).create, ExitCode.daemonFailed);
+  bind(create, async () => (await import('../actions/create.ts')).create, daemonFailed);
 
   const start = sessionOptions(program.command('start <container...>'))
     .description('start containers that were created')
     .option('-a, --attach', 'show its output until it ends, and end with its code')
     .option('-i, --interactive', 'hand standard input to it');
-  bind(start, async () => (await import('../actions/attach.ts')).start);
+  bind(start, async () => (await import('../actions/attach.ts')).start, (flags) => (flags.attach === true || flags.interactive === true ? ExitCode.daemonFailed : ExitCode.failed));
 
   const attach = sessionOptions(program.command('attach <container>'))
     .description('join the streams of a running container')
     .option('--no-stdin', 'only watch')
     .option('--replay', 'show what was written before, too');
-  bind(attach, async () => (await import('../actions/attach.ts')).attach, ExitCode.daemonFailed);
+  bind(attach, async () => (await import('../actions/attach.ts')).attach, daemonFailed);
 
   registerExec(program, bind);
 }
@@ -40,7 +43,7 @@ function registerExec(program: Command, bind: Bind): void {
     .option('-w, --workdir <directory>', 'working directory')
     .option('-u, --user <user>', 'user, uid, user:group or uid:gid')
     .option('--privileged', 'with all capabilities');
-  bind(exec, async () => (await import('../actions/exec.ts')).exec, ExitCode.daemonFailed);
+  bind(exec, async () => (await import('../actions/exec.ts')).exec, daemonFailed);
 }
 
 function containerOptions(command: Command): Command {
