@@ -38,6 +38,11 @@ export class AgentHandle {
     return this.#agent;
   }
 
+  /** For good: nobody connects it again, and `get` refuses at once. */
+  get closed(): boolean {
+    return this.#closed();
+  }
+
   /** A call, so that no check before an await is taken to hold after it. */
   #closed(): boolean {
     return this.#end.signal.aborted;
@@ -63,6 +68,8 @@ export class AgentHandle {
   /** The agent, as soon as there is one. AGENT_UNREACHABLE after a while, or at once when the VM is gone. */
   async get(options: WaitOptions = {}): Promise<GuestAgent> {
     if (this.#agent !== undefined) return this.#agent;
+    // The promise of the next agent may have been kept before: with the agent that is closed now.
+    if (this.#closed()) throw gone();
     using timer = deadline({
       ms: WAIT_MS,
       timer: (ms, callback) => this.#options.clock.timer(ms, callback),

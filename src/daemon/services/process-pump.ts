@@ -44,15 +44,17 @@ export class ProcessPump {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
+    const { agent } = this.#options;
     while (!this.#stopped()) {
       try {
         if (await this.#follow(signal)) return;
       } catch (error) {
         if (this.#stopped()) return;
         const problem = toDomainError(error);
-        // A lost link comes back (the handle sees to that); anything else is not cured by asking again at once.
+        // A lost link comes back (the handle sees to that) and asking for it waits; anything else is not cured by asking again at once, least of all
+        // a handle that is closed: it refuses without a turn of the event loop, and the stop that is on its way would never be heard.
         this.#options.logger.warn({ error, container: this.#options.key.containerId }, 'output interrupted');
-        if (this.#options.agent.current !== undefined || problem.reason !== 'AGENT_UNREACHABLE') await this.#pause(signal);
+        if (agent.closed || agent.current !== undefined || problem.reason !== 'AGENT_UNREACHABLE') await this.#pause(signal);
       }
     }
   }
