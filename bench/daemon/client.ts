@@ -1,0 +1,84 @@
+import { createChannel, createClient } from 'nice-grpc';
+import type { Channel, Client } from 'nice-grpc';
+import { AsyncQueue } from '../../src/base/async-queue.ts';
+import { ContainerServiceDefinition } from '../../src/gen/vivarium/v1/container.ts';
+import type { ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
+import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
+import type { Phase } from '../../src/gen/vivarium/v1/common.ts';
+
+/** Output is acknowledged each time so much of it has come. */
+const ACK_BYTES = 256n * 1024n;
+
+export interface ExecResult {
+  readonly code: number;
+  readonly stdoutBytes: bigint;
+}
+
+/** A plain client of the API. */
+export class BenchClient implements Disposable {
+  readonly sandboxes: Client<SandboxServiceDefinition>;
+  readonly containers: Client<ContainerServiceDefinition>;
+  readonly #channel: Channel;
+
+  /** `host` as `unix:PATH`. */
+  constructor(host: string) {
+    this.#channel = createChannel(host.replace(/^unix:/, 'unix://'), undefined, { 'grpc.max_receive_message_length': 64 << 20, 'grpc.use_local_subchannel_pool': 1 });
+    this.sandboxes = createClient(SandboxServiceDefinition, this.#channel);
+    this.containers = createClient(ContainerServiceDefinition, this.#channel);
+  }
+
+  /** Runs a process to its exit, reading and acknowledging its output. */
+  async exec(containerId: string, command: readonly string[], signal: AbortSignal): Promise<ExecResult> {
+    const requests = new AsyncQueue<ExecRequest>(1024);
+    requests.tryPush({ message: { $case: 'start', value: { requestId: '', containerId, command: [...command], env: [], workingDir: '', user: '', tty: false, stdin: false, ttySize: undefined, privileged: false } } });
+    let [read, acked] = [0n, 0n];
+    try {
+      for await (const { message } of this.containers.exec(requests, { signal })) {
+        if (message?.$case === 'exit') return { code: message.value.code, stdoutBytes: read };
+        if (message?.$case === 'lost') throw new Error('output was lost');
+        if (message?.$case !== 'stdout') continue;
+        read = message.value.offset + BigInt(message.value.data.length);
+        if (read - acked < ACK_BYTES) continue;
+        acked = read;
+        requests.tryPush({ message: { $case: 'ack', value: { stdout: read, stderr: 0n } } });
+      }
+    } finally {
+      requests.end();
+    }
+    throw new Error('the stream ended without an exit');
+  }
+
+  /** As `exec`; fails unless it ends with 0. */
+  async must(containerId: string, command: readonly string[], signal: AbortSignal): Promise<ExecResult> {
+    const result = await this.exec(containerId, command, signal);
+    if (result.code !== 0) throw new Error(`${command.join(' ')} ended with ${result.code}`);
+    return result;
+  }
+
+  /** A running container that only sleeps, in a sandbox. */
+  async sleeper(sandboxId: string, signal: AbortSignal): Promise<string> {
+    const { container } = await this.containers.createContainer({ requestId: '', sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'] } }, { signal });
+    const id = container?.id ?? '';
+    await this.containers.startContainer({ containerId: id }, { signal });
+    return id;
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel.close();
+  }
+}
+
+/** When a phase of a reply ended, counted from the start of the call in the daemon. */
+export function phaseEndMs(phases: readonly Phase[], name: string): number {
+  const phase = phases.find((candidate) => candidate.name === name);
+  if (phase === undefined) throw new Error(`the reply has no phase ${name}: ${phases.map((each) => each.name).join(', ')}`);
+  return durationMs(phase.offset) + durationMs(phase.duration);
+}
+
+export function phaseMs(phases: readonly Phase[], name: string): number {
+  return durationMs(phases.find((phase) => phase.name === name)?.duration);
+}
+
+function durationMs(duration: Phase['duration']): number {
+  return duration === undefined ? 0 : Number(duration.seconds) * 1000 + duration.nanos / 1e6;
+}
