@@ -48,7 +48,8 @@ export function builtInDefault(exists: (path: string) => boolean): Profile {
     hugepages: false,
     sharedFs: 'virtiofs',
     virtiofsdPath: VIRTIOFSD_PLACES.find(exists) ?? '/usr/libexec/virtiofsd',
-    virtiofsCache: 'auto',
+    // Nobody but the guest changes what is below the share; with `auto` every open reads the file again, an exec's program too.
+    virtiofsCache: 'always',
     agent: 'viv-agent',
     bootTimeoutMs: 60_000,
     createTimeoutMs: 120_000,

@@ -1,3 +1,4 @@
+import { raceSignal } from '../../base/abort.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import { shortId } from '../../core/model/ids.ts';
 import type { ExitStatus, Phase } from '../../core/model/outcome.ts';
@@ -190,7 +191,8 @@ export class Containers implements ContainerOperations {
     return await this.#execs.start(this.#registry.container(ref), spec, options);
   }
 
-  async resumeExec(execId: string, offsets: Offsets, _options: WaitOptions): Promise<ProcessStream> {
+  async resumeExec(execId: string, offsets: Offsets, options: WaitOptions): Promise<ProcessStream> {
+    await raceSignal(this.#registry.settled, options.signal);
     return await this.#registry.exec(execId).open(offsets, []);
   }
 

@@ -36,7 +36,9 @@ export class Recovery {
       this.#deps.metrics.dropped('unreadable_record');
     }
     const units = records.map(({ record }) => this.#know(record));
-    return { settled: this.#settleAll(units) };
+    const settled = this.#settleAll(units);
+    this.#registry.settled = settled.catch(() => undefined);
+    return { settled };
   }
 
   #know(record: SandboxRecord): { readonly unit: SandboxUnit; readonly before: SandboxRecord } {

@@ -11,6 +11,8 @@ export class Registry {
   readonly #sandboxes = new Map<string, SandboxUnit>();
   readonly #containers = new Map<string, ContainerUnit>();
   readonly #execs = new Map<string, ExecSession>();
+  /** Until this has resolved, what the last daemon left may not be known yet. */
+  settled: Promise<void> = Promise.resolve();
   readonly #names = { sandbox: new Map<string, string>(), container: new Map<string, string>() };
 
   reserveName(kind: 'sandbox' | 'container', name: string, id: string): void {
