@@ -14,6 +14,8 @@ export interface RawProcessEnd {
 /** Calls straight to a guest's agent, with no daemon between. */
 export class RawAgent implements Disposable {
   readonly agent: GuestAgent;
+  /** The agent keeps what has ended for a while: two connections of one run must not use a name twice. */
+  readonly #name = randomBytes(6).toString('hex');
   #execs = 0;
 
   private constructor(agent: GuestAgent) {
@@ -36,7 +38,7 @@ export class RawAgent implements Disposable {
   /** Runs a process to its exit, reading and acknowledging its output: two calls and a stream. */
   async exec(containerId: string, args: readonly string[], signal: AbortSignal): Promise<RawProcessEnd> {
     this.#execs += 1;
-    const execId = `raw-${process.pid}-${this.#execs}`;
+    const execId = `raw-${this.#name}-${this.#execs}`;
     await this.agent.exec({
       containerId, execId, args, env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], cwd: '/', terminal: false,
       uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [],
