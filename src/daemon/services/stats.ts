@@ -53,19 +53,27 @@ async function guestUsage(unit: SandboxUnit, options: WaitOptions): Promise<Sand
   }
 }
 
-/** The kata agent's Prometheus text → the few figures that a listing shows. Pure. */
+/** A guest agent's Prometheus text → the few figures that a listing shows: ours, or an official one's. Pure. */
 export function readGuestMetrics(text: string): NonNullable<SandboxStats['guest']> {
   const values = new Map<string, number>();
+  let ourCpuSeconds = 0;
+  let theirCpu = 0;
   for (const line of text.split('\n')) {
-    const match = /^([a-z_]+)(?:\{([^}]*)\})? ([-+0-9.eE]+)/.exec(line);
+    const match = /^([a-z0-9_]+)(?:\{([^}]*)\})? ([-+0-9.eE]+)/.exec(line);
     if (match === null) continue;
-    values.set(`${match[1] ?? ''}{${match[2] ?? ''}}`, Number(match[3]));
+    const [name = '', labels = '', value] = [match[1], match[2], Number(match[3])];
+    values.set(`${name}{${labels}}`, value);
+    const idle = /"(?:idle|iowait)"/.test(labels);
+    if (name === 'vivarium_guest_cpu_seconds_total' && !idle) ourCpuSeconds += value;
+    if (name === 'kata_guest_cpu_time' && labels.includes('cpu="total"') && !idle) theirCpu += value;
   }
-  const meminfo = (item: string): number => values.get(`kata_guest_meminfo{item="${item}"}`) ?? 0;
-  const total = meminfo('mem_total');
-  let cpu = 0;
-  for (const [key, value] of values) {
-    if (key.startsWith('kata_guest_cpu_time{') && key.includes('cpu="total"') && !key.includes('item="idle"') && !key.includes('item="iowait"')) cpu += value;
-  }
-  return { memoryTotal: total, memoryUsed: Math.max(0, total - meminfo('mem_available')), load1: values.get('kata_guest_load{item="load1"}') ?? 0, cpuMs: cpu };
+  const first = (...keys: readonly string[]): number => keys.map((key) => values.get(key)).find((value) => value !== undefined) ?? 0;
+  const total = first('vivarium_guest_memory_bytes{kind="total"}', 'kata_guest_meminfo{item="mem_total"}');
+  const available = first('vivarium_guest_memory_bytes{kind="available"}', 'kata_guest_meminfo{item="mem_available"}');
+  return {
+    memoryTotal: total,
+    memoryUsed: Math.max(0, total - available),
+    load1: first('vivarium_guest_load1{}', 'kata_guest_load{item="load1"}'),
+    cpuMs: ourCpuSeconds > 0 ? ourCpuSeconds * 1000 : theirCpu,
+  };
 }
