@@ -13,9 +13,12 @@ export interface RunningProcess {
 
 const running = new Map<number, () => void>();
 
-/** Starts a program that the bench itself ends, at the latest when the bench ends. Its stderr is ours. */
-export function startProcess(path: string, args: readonly string[]): RunningProcess {
-  const child = spawn(path, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+/**
+ * Starts a program that the bench itself ends, at the latest when the bench ends. Its stderr is ours unless told otherwise. It has a session of its own, as a VM under
+ * its launcher has: the kernel shares out processors by session.
+ */
+export function startProcess(path: string, args: readonly string[], options: { readonly stderr?: 'inherit' | 'ignore' } = {}): RunningProcess {
+  const child = spawn(path, args, { stdio: ['ignore', 'ignore', options.stderr ?? 'inherit'], detached: true });
   const { pid } = child;
   if (pid === undefined) throw new Error(`${path} could not be started`);
   const ended = once(child, 'exit').then(() => { running.delete(pid); });

@@ -94,10 +94,11 @@ export class RawVm implements AsyncDisposable {
     for (const directory of [this.#target, join(path, 'upper'), join(path, 'work')]) mkdirSync(directory, { recursive: true });
     const options = `lowerdir=${lower},upperdir=${join(path, 'upper')},workdir=${join(path, 'work')},index=off,metacopy=off,volatile`;
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options, this.#target]);
+    // It complains on stderr when its VM is killed, which is how each of these ends.
     const program = VIRTIOFSD.find((candidate) => existsSync(candidate));
     if (program === undefined) throw new Error('no virtiofsd');
     const socket = join(path, 'fs.sock');
-    this.#processes.push(startProcess(program, [`--socket-path=${socket}`, '-o', `source=${join(path, 'share')},cache=auto,sandbox=namespace,xattr,log_level=warn`, '--thread-pool-size=4']));
+    this.#processes.push(startProcess(program, [`--socket-path=${socket}`, '-o', `source=${join(path, 'share')},cache=auto,sandbox=namespace,xattr,log_level=warn`, '--thread-pool-size=4'], { stderr: 'ignore' }));
     const until = performance.now() + SOCKET_MS;
     while (!existsSync(socket)) {
       if (performance.now() > until) throw new Error('virtiofsd did not listen');
