@@ -9,7 +9,9 @@ say() { printf '==> %s\n' "$*"; }
 
 finish() {
   local status=$?
-  bin/viv sandbox ls -q 2>/dev/null | while read -r id; do bin/viv sandbox rm -f "$id" >/dev/null || true; done
+  if [ -S "$root/run/vivd.sock" ]; then
+    bin/viv sandbox ls -q | while read -r id; do bin/viv sandbox rm -f "$id" >/dev/null || true; done
+  fi
   bin/viv daemon stop >/dev/null 2>&1 || true
   if [ "$status" -ne 0 ] && [ -f "$root/lib/vivd.log" ]; then
     echo "the daemon's last words:" >&2
@@ -26,13 +28,13 @@ bin/viv daemon start --root "$root/lib" --run "$root/run" --metrics none
 say "running a container in a virtual machine"
 printf 'hello from the host\n' | bin/viv run --rm -i --timings --name demo busybox -- sh -c '
   echo "guest kernel:   $(uname -sr)"
-  echo "container id:   $(hostname)"
+  echo "container id:   $container_uuid"
   echo "processors:     $(nproc)"
   echo "memory:         $(awk "/MemTotal/ { print int(\$2 / 1024) \" MiB\" }" /proc/meminfo)"
   read -r line
   echo "stdin said:     $line"
 '
 
-say "what is left of it: $(bin/viv sandbox ls -q | wc -l) sandboxes, $(pgrep -fc "name viv-.*$root" || true) VMs"
+say "what is left of it: $(bin/viv sandbox ls -q | wc -l) sandboxes, $(pgrep -fc "qemu-system.*$root" || true) VMs"
 bin/viv daemon stop
 say "done"

@@ -61,7 +61,7 @@ function processOf(input: ContainerSpecInput, base: SpecBase, violations: Violat
   const who = userOf(spec.user, base, input.users, violations);
   const terminal = spec.tty || base.terminal;
   const args = commandLine({ entrypoint: spec.entrypoint, args: spec.args, imageEntrypoint: base.entrypoint, imageCommand: base.command }, violations);
-  const layers = [baseEnvironment({ home: who.home, hostname, tty: terminal }), base.environment, { field: 'spec.env', entries: spec.env }];
+  const layers = [baseEnvironment({ containerId: input.containerId, home: who.home, hostname, tty: terminal }), base.environment, { field: 'spec.env', entries: spec.env }];
   const granted = grantedCapabilities({ privileged: security.privileged, add: security.capAdd, drop: security.capDrop }, base.capabilities, violations);
   return {
     terminal,

@@ -35,8 +35,8 @@ export function variableOf(environment: readonly string[], name: string): string
   return entry?.slice(name.length + 1);
 }
 
-/** The lowest layer: what every container has. */
-export function baseEnvironment(facts: { readonly home: string; readonly hostname: string; readonly tty: boolean }): EnvironmentLayer {
-  const entries = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${facts.hostname}`, `HOME=${facts.home}`];
+/** The lowest layer: what every container has. `container` and `container_uuid` are systemd's container interface: what runs me, and my id. */
+export function baseEnvironment(facts: { readonly containerId: string; readonly home: string; readonly hostname: string; readonly tty: boolean }): EnvironmentLayer {
+  const entries = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${facts.hostname}`, `HOME=${facts.home}`, 'container=vivarium', `container_uuid=${facts.containerId}`];
   return { field: 'default environment', entries: facts.tty ? [...entries, 'TERM=xterm'] : entries };
 }

@@ -42,7 +42,7 @@ describe('the runtime spec of an image', () => {
     expect(spec.root).toEqual({ path: `/run/kata-containers/shared/containers/${CONTAINER_ID}/rootfs`, readonly: false });
     expect(spec.hostname).toBe('box');
     expect(spec.process).toMatchObject({ terminal: false, args: ['sh'], cwd: '/srv', user: { uid: 0, gid: 0, additionalGids: [] }, noNewPrivileges: false, oomScoreAdj: 0 });
-    expect(spec.process.env).toEqual(['PATH=/bin', 'HOSTNAME=box', 'HOME=/root', 'LANG=C']);
+    expect(spec.process.env).toEqual(['PATH=/bin', 'HOSTNAME=box', 'HOME=/root', 'container=vivarium', `container_uuid=${CONTAINER_ID}`, 'LANG=C']);
     expect(spec.process.capabilities.bounding).toEqual(DEFAULT_CAPABILITIES);
     expect(spec.linux.cgroupsPath).toBe(`/vivarium/${CONTAINER_ID}`);
     expect(spec.linux.namespaces.map((namespace) => namespace.type)).toEqual(['pid', 'mount', 'ipc', 'uts', 'cgroup']);
@@ -62,7 +62,7 @@ describe('the runtime spec of an image', () => {
 
   it('has the variables of defaults, image and request, the later winning', () => {
     const { env } = specOf({ env: ['LANG=de', 'HOME=/x', 'EMPTY='], tty: true }).process;
-    expect(env).toEqual(['PATH=/bin', 'HOSTNAME=box', 'HOME=/x', 'TERM=xterm', 'LANG=de', 'EMPTY=']);
+    expect(env).toEqual(['PATH=/bin', 'HOSTNAME=box', 'HOME=/x', 'container=vivarium', `container_uuid=${CONTAINER_ID}`, 'TERM=xterm', 'LANG=de', 'EMPTY=']);
   });
 
   it('needs no image', () => {
