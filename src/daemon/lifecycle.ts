@@ -7,12 +7,13 @@ import { SystemIdSource } from '../host/id-source.ts';
 import { readInstanceId } from '../host/instance-id.ts';
 import { readProcessUsage } from '../host/proc-usage.ts';
 import type { PromMetrics } from '../host/prom-metrics.ts';
+import { sandboxRegistry } from '../host/sandbox-metrics.ts';
 import { UndoStack } from '../base/async-stack.ts';
 import { MetricsHttp } from './api/metrics-http.ts';
 import { ApiServer } from './api/server.ts';
 import type { DaemonConfig } from './config.ts';
 import type { InstallPaths } from './install-paths.ts';
-import { usageByRole } from './services/stats.ts';
+import { figuresOf, usageByRole } from './services/stats.ts';
 import { wire, type Wired } from './wiring.ts';
 
 const CLOSE_MS = 2000;
@@ -53,7 +54,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     const server = new ApiServer({ services: wired.services, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
     const address = await server.listen(config.listen);
     stack.defer(() => server.stop({ streamsMs: config.drainStreams, callsMs: config.drainCalls, closeMs: CLOSE_MS }));
-    await serveMetrics(parts, stack);
+    await serveMetrics(parts, wired, stack);
     stack.defer(() => {
       wired.manager.drain();
       wired.deps.hub.close();
@@ -70,9 +71,10 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   }
 }
 
-async function serveMetrics({ config, logger, metrics }: DaemonParts, stack: UndoStack): Promise<void> {
+async function serveMetrics({ config, logger, metrics }: DaemonParts, wired: Wired, stack: UndoStack): Promise<void> {
   if (config.metrics === 'none') return;
-  const http = new MetricsHttp({ registry: metrics.registry, sandboxRegistry: undefined, healthy: () => true, logger, allowRemote: config.metricsRemote });
+  const perSandbox = config.metricsSandboxes ? sandboxRegistry(() => figuresOf(wired.registry.sandboxes, (pid) => readProcessUsage(pid))) : undefined;
+  const http = new MetricsHttp({ registry: metrics.registry, sandboxRegistry: perSandbox, healthy: () => true, logger, allowRemote: config.metricsRemote });
   const port = await http.listen(config.metrics.host, config.metrics.port);
   stack.defer(() => http.stop());
   logger.info({ host: config.metrics.host, port }, 'metrics');

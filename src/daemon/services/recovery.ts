@@ -8,7 +8,7 @@ import type { Deps } from './deps.ts';
 import { ExecSession } from './exec-session.ts';
 import { exitStatus } from './process-pump.ts';
 import type { Registry } from './registry.ts';
-import type { SandboxUnit } from './sandbox-unit.ts';
+import { judge, type SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
 import { makeUnit } from './unit-factory.ts';
 
@@ -92,14 +92,27 @@ export class Recovery {
 
   async #adopt(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
     const deps = this.#deps;
-    if (before.bootId !== deps.bootId) { await this.#ended(unit, 'HOST_REBOOT', 'the host was restarted'); return; }
-    if (before.vm === undefined || before.vmSpec === undefined) { await this.#ended(unit, 'UNKNOWN', 'its record names no VM'); return; }
+    if (before.bootId !== deps.bootId) {
+      await this.#ended(unit, 'HOST_REBOOT', 'the host was restarted');
+      return;
+    }
+    if (before.vm === undefined || before.vmSpec === undefined) {
+      await this.#ended(unit, 'UNKNOWN', 'its record names no VM');
+      return;
+    }
     const session = await deps.hypervisor.adopt(before.vm, before.vmSpec, {});
-    if (session === undefined) { await this.#ended(unit, 'UNKNOWN', 'its VM ended while the daemon was away'); return; }
+    if (session === undefined) {
+      const { cause, detail } = await this.#judgeAbsent(unit);
+      await this.#ended(unit, cause, `while the daemon was away, ${detail}`);
+      return;
+    }
     unit.watchSession(session);
     if (before.profile.sharedFs === 'virtiofs') {
       const share = await deps.shares.adopt(sharePlace(unit));
-      if (share === undefined) { await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away'); return; }
+      if (share === undefined) {
+      await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away');
+      return;
+    }
       unit.watchShare(share);
     }
     const status = await session.status();
@@ -108,10 +121,21 @@ export class Recovery {
       await unit.actor.commit({ target: 'sandbox', kind: 'found-paused' });
       return;
     }
-    if (status !== 'running') { await this.#ended(unit, status === 'guest-panicked' ? 'GUEST_PANIC' : 'GUEST_SHUTDOWN', `the VM was found ${status}`); return; }
+    if (status !== 'running') {
+      await this.#ended(unit, status === 'guest-panicked' ? 'GUEST_PANIC' : 'GUEST_SHUTDOWN', `the VM was found ${status}`);
+      return;
+    }
     await this.#meetAgent(unit, before);
     const runs = unit.record.containers.some((container) => container.state === 'running' || container.state === 'paused');
     await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });
+  }
+
+  /** How a VM ended that nobody watched but its launcher. */
+  async #judgeAbsent(unit: SandboxUnit): Promise<{ readonly cause: Cause; readonly detail: string }> {
+    const left = await this.#deps.launcher.adopt(`${this.#deps.places.runDir(unit.id)}/vmm`);
+    const end = left?.end;
+    left?.release();
+    return end === undefined ? { cause: 'UNKNOWN', detail: 'its VM ended' } : judge(end);
   }
 
   /** A paused guest answers once it is resumed. */

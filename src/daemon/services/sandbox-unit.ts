@@ -193,7 +193,7 @@ export class SandboxUnit {
 }
 
 /** What the end of a VMM's process tells by itself. */
-function judge(end: ProcessEnd): { readonly cause: Cause; readonly detail: string } {
+export function judge(end: ProcessEnd): { readonly cause: Cause; readonly detail: string } {
   switch (end.kind) {
     case 'signalled':
       return { cause: 'VMM_CRASH', detail: `its process was ended by signal ${end.signal}` };

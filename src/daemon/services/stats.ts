@@ -32,6 +32,36 @@ export async function usageByRole(units: readonly SandboxUnit[], meter: ProcessM
   return [...sums.values()];
 }
 
+/** One line a sandbox, for the figures that bear its id. */
+export async function figuresOf(units: readonly SandboxUnit[], meter: ProcessMeter): Promise<readonly SandboxFigures[]> {
+  return await Promise.all(
+    units.map(async (unit) => {
+      const { processes, guest } = await sandboxStats(unit, meter, {});
+      return {
+        id: unit.id,
+        name: unit.record.name,
+        state: unit.record.state,
+        memoryBytes: unit.record.memoryBytes,
+        cpuSeconds: processes.reduce((sum, process) => sum + process.cpuMs / 1000, 0),
+        pssBytes: processes.reduce((sum, process) => sum + process.pssBytes, 0),
+        guestMemoryUsedBytes: guest?.memoryUsed,
+        guestLoad1: guest?.load1,
+      };
+    }),
+  );
+}
+
+export interface SandboxFigures {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly memoryBytes: number;
+  readonly cpuSeconds: number;
+  readonly pssBytes: number;
+  readonly guestMemoryUsedBytes: number | undefined;
+  readonly guestLoad1: number | undefined;
+}
+
 export interface RoleUsage {
   readonly role: string;
   readonly processes: number;

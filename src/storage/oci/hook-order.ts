@@ -9,7 +9,6 @@ import { Violations } from './violations.ts';
  * The hooks of a bundle that run on the host, in the order of their moments (runtime-spec, config.md, "POSIX-platform Hooks"):
  * `beforeStart` (prestart, then createRuntime) once the container is made and before it is started; a failure there undoes the create.
  * `afterStart` (poststart) and `afterDelete` (poststop): a failure is logged and changes nothing.
- * startContainer hooks go to the guest with the spec.
  */
 export interface HostHooks {
   readonly beforeStart: readonly OciHook[];
@@ -17,7 +16,7 @@ export interface HostHooks {
   readonly afterDelete: readonly OciHook[];
 }
 
-/** Throws INVALID_REQUEST for hooks that are none, UNSUPPORTED for createContainer: its program is the host's and its namespaces are the guest's. */
+/** Throws INVALID_REQUEST for hooks that are none, UNSUPPORTED for createContainer, whose program is the host's and whose namespaces are the guest's, and for startContainer. */
 export function hostHooks(config: JsonObject): HostHooks {
   const violations = new Violations();
   const hooks = new BundleFields(config, '', violations).object('hooks');
@@ -30,7 +29,10 @@ export function hostHooks(config: JsonObject): HostHooks {
   const found = { beforeStart: [...listOf('prestart'), ...listOf('createRuntime')], afterStart: listOf('poststart'), afterDelete: listOf('poststop') };
   violations.throwIfAny();
   if (hooks.objects('createContainer').length > 0) {
-    throw new DomainError('UNSUPPORTED', "the bundle has createContainer hooks: programs of the host that run in the container's namespaces, which are in the guest", { remedy: 'use createRuntime (on the host) or startContainer (in the guest)' });
+    throw new DomainError('UNSUPPORTED', "the bundle has createContainer hooks: programs of the host that run in the container's namespaces, which are in the guest", { remedy: 'use createRuntime (on the host)' });
+  }
+  if (hooks.objects('startContainer').length > 0) {
+    throw new DomainError('UNSUPPORTED', 'the bundle has startContainer hooks, which the guest does not run', { remedy: 'do what they do at the beginning of the command, or use createRuntime (on the host)' });
   }
   return found;
 }

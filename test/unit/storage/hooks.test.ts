@@ -8,7 +8,7 @@ const hook = (path: string, timeout?: number): { path: string; args: string[]; e
 
 describe('hooks of a bundle', () => {
   it('run at their moments', () => {
-    const config = { hooks: { prestart: [{ path: '/p' }], createRuntime: [{ path: '/c' }], poststart: [{ path: '/s' }], poststop: [{ path: '/d' }], startContainer: [{ path: '/g' }] } };
+    const config = { hooks: { prestart: [{ path: '/p' }], createRuntime: [{ path: '/c' }], poststart: [{ path: '/s' }], poststop: [{ path: '/d' }] } };
     const found = hostHooks(config);
     expect(Object.values(found).map((list: readonly { path: string }[]) => list.map((item) => item.path))).toEqual([['/p', '/c'], ['/s'], ['/d']]);
   });
@@ -19,7 +19,9 @@ describe('hooks of a bundle', () => {
 
   it('that can not be run are refused by name', () => {
     expect(() => hostHooks({ hooks: { prestart: [{ path: 'p' }], poststop: [{ path: '/p', timeout: 0 }] } })).toThrow(/hooks\.prestart\[0\]\.path.*hooks\.poststop\[0\]\.timeout/);
-    expect(() => hostHooks({ hooks: { createContainer: [{ path: '/p' }] } })).toThrow(expect.objectContaining({ reason: 'UNSUPPORTED' }) as Error);
+    for (const moment of ['createContainer', 'startContainer']) {
+      expect(() => hostHooks({ hooks: { [moment]: [{ path: '/p' }] } })).toThrow(expect.objectContaining({ reason: 'UNSUPPORTED' }) as Error);
+    }
   });
 });
 
