@@ -46,10 +46,8 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     const wired = await wire({ config, install, instance, logger, metrics, startedAtMs });
     stack.defer(() => release(wired));
     const { settled } = await wired.recovery.begin();
-    metrics.collectUsage(async () => {
-      metrics.ledgerSize(wired.registry.sandboxes.reduce((sum, unit) => sum + unit.record.resources.length, 0));
-      return await usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid));
-    });
+    metrics.collectLedger(() => wired.registry.sandboxes.reduce((sum, unit) => sum + unit.record.resources.length, 0));
+    metrics.collectUsage(() => usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid)));
     wired.deps.trash.empty(wired.deps.places.trashDir);
     const server = new ApiServer({ services: wired.services, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
     const address = await server.listen(config.listen);

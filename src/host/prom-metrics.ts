@@ -24,7 +24,6 @@ export class PromMetrics implements Metrics {
   readonly #sandboxes = new Gauge({ name: 'vivarium_sandboxes', help: 'Sandboxes, by state.', labelNames: ['state'], registers: [this.registry] });
   readonly #ended = new Counter({ name: 'vivarium_ended_total', help: 'Sandboxes and containers that ended, by cause.', labelNames: ['kind', 'cause'], registers: [this.registry] });
   readonly #dropped = new Counter({ name: 'vivarium_dropped_total', help: 'What was set aside and not acted on, by kind.', labelNames: ['what'], registers: [this.registry] });
-  readonly #ledger = new Gauge({ name: 'vivarium_ledger_resources', help: 'Host resources that sandboxes own.', registers: [this.registry] });
   readonly #checkpoints = new Counter({ name: 'vivarium_checkpoint_failures_total', help: 'Records that could not be written at once.', registers: [this.registry] });
   readonly #lag = monitorEventLoopDelay({ resolution: 10 });
 
@@ -71,12 +70,20 @@ export class PromMetrics implements Metrics {
     this.#dropped.inc({ what });
   }
 
-  ledgerSize(entries: number): void {
-    this.#ledger.set(entries);
-  }
-
   checkpointFailures(count: number): void {
     this.#checkpoints.inc(count);
+  }
+
+  /** Host resources that sandboxes own, counted at a scrape. */
+  collectLedger(count: () => number): void {
+    new Gauge({
+      name: 'vivarium_ledger_resources',
+      help: 'Host resources that sandboxes own.',
+      registers: [this.registry],
+      collect() {
+        this.set(count());
+      },
+    });
   }
 
   /** What the processes of sandboxes use, read once a scrape. */

@@ -13,35 +13,45 @@ export interface SandboxFigures {
   readonly guestLoad1: number | undefined;
 }
 
-const LABELS = ['sandbox', 'name'] as const;
+interface Series {
+  readonly name: string;
+  readonly help: string;
+  readonly value: (figures: SandboxFigures) => number | undefined;
+}
+
+const SERIES: readonly Series[] = [
+  { name: 'vivarium_sandbox_running', help: '1 while its VM runs.', value: ({ state }) => (state === 'ready' || state === 'running' ? 1 : 0) },
+  { name: 'vivarium_sandbox_memory_bytes', help: 'Memory that its VM has.', value: ({ memoryBytes }) => memoryBytes },
+  { name: 'vivarium_sandbox_cpu_seconds', help: 'CPU time of its processes on the host.', value: ({ cpuSeconds }) => cpuSeconds },
+  { name: 'vivarium_sandbox_proportional_bytes', help: 'Proportional share of memory (PSS) of its processes on the host.', value: ({ pssBytes }) => pssBytes },
+  { name: 'vivarium_sandbox_guest_memory_used_bytes', help: 'Memory in use inside the guest.', value: ({ guestMemoryUsedBytes }) => guestMemoryUsedBytes },
+  { name: 'vivarium_sandbox_guest_load1', help: 'Load average of the guest.', value: ({ guestLoad1 }) => guestLoad1 },
+];
 
 /** Figures with a sandbox as label: many series, so on a registry of their own that is served only when it was asked for. */
 export function sandboxRegistry(read: () => Promise<readonly SandboxFigures[]>): Registry {
   const registry = new Registry();
-  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, labelNames: [...LABELS], registers: [registry] });
-  const gauges: readonly (readonly [Gauge, (figures: SandboxFigures) => number | undefined])[] = [
-    [gauge('vivarium_sandbox_running', '1 while its VM runs.'), ({ state }) => (state === 'ready' || state === 'running' ? 1 : 0)],
-    [gauge('vivarium_sandbox_memory_bytes', 'Memory that its VM has.'), ({ memoryBytes }) => memoryBytes],
-    [gauge('vivarium_sandbox_cpu_seconds', 'CPU time of its processes on the host.'), ({ cpuSeconds }) => cpuSeconds],
-    [gauge('vivarium_sandbox_proportional_bytes', 'Proportional share of memory (PSS) of its processes on the host.'), ({ pssBytes }) => pssBytes],
-    [gauge('vivarium_sandbox_guest_memory_used_bytes', 'Memory in use inside the guest.'), ({ guestMemoryUsedBytes }) => guestMemoryUsedBytes],
-    [gauge('vivarium_sandbox_guest_load1', 'Load average of the guest.'), ({ guestLoad1 }) => guestLoad1],
-  ];
-  new Gauge({
-    name: 'vivarium_sandbox_count',
-    help: 'Sandboxes in this scrape.',
-    registers: [registry],
-    async collect() {
-      const all = await read();
-      this.set(all.length);
-      for (const [each, value] of gauges) {
-        each.reset();
-        for (const figures of all) {
-          const number = value(figures);
-          if (number !== undefined) each.set({ sandbox: figures.id, name: figures.name }, number);
+  let reading: Promise<readonly SandboxFigures[]> | undefined;
+  // All series of one scrape share one reading.
+  const figures = (): Promise<readonly SandboxFigures[]> => {
+    reading ??= read().finally(() => { reading = undefined; });
+    return reading;
+  };
+  for (const { name, help, value } of SERIES) {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['sandbox', 'name'],
+      registers: [registry],
+      async collect() {
+        const all = await figures();
+        this.reset();
+        for (const one of all) {
+          const number = value(one);
+          if (number !== undefined) this.set({ sandbox: one.id, name: one.name }, number);
         }
-      }
-    },
-  });
+      },
+    });
+  }
   return registry;
 }

@@ -9,7 +9,6 @@ export class NullMetrics implements Metrics {
   phase(): void {}
   sandboxState(): void {}
   ended(): void {}
-  ledgerSize(): void {}
   checkpointFailures(): void {}
 
   dropped(what: string): void {

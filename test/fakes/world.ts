@@ -422,7 +422,6 @@ const SILENT: Metrics = {
   sandboxState: () => undefined,
   ended: () => undefined,
   dropped: () => undefined,
-  ledgerSize: () => undefined,
   checkpointFailures: () => undefined,
 };
 

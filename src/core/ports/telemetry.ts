@@ -15,6 +15,5 @@ export interface Metrics {
   sandboxState(from: string | undefined, to: string | undefined): void;
   ended(kind: 'sandbox' | 'container', cause: string): void;
   dropped(what: string): void;
-  ledgerSize(entries: number): void;
   checkpointFailures(count: number): void;
 }

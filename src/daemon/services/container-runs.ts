@@ -81,7 +81,7 @@ export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, optio
     if (problem.reason !== 'AGENT_REFUSED') throw error;
     throw await startFailed(unit, problem);
   }
-  await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), resumeOnStart: false } });
+  await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), finishedAtMs: undefined, exit: undefined, resumeOnStart: false } });
   await lateHooks(unit, 'afterStart');
   if (!spec.stdin) await unit.stdin.close(options.signal);
   else if (spec.tty && spec.ttySize !== undefined) await agent.resizeTty({ containerId: unit.id, execId: undefined }, spec.ttySize.rows, spec.ttySize.columns, options);

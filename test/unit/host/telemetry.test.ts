@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createLogger } from '../../../src/host/pino-logger.ts';
 import { PromMetrics } from '../../../src/host/prom-metrics.ts';
+import { sandboxRegistry } from '../../../src/host/sandbox-metrics.ts';
 
 describe('the logger', () => {
   const logInto = (format: 'json' | 'pretty', level: 'debug' | 'info' = 'info'): { lines: string[]; logger: ReturnType<typeof createLogger> } => {
@@ -46,7 +47,7 @@ describe('the metrics', () => {
     metrics.sandboxState('creating', 'ready');
     metrics.ended('sandbox', 'OPERATOR_STOP');
     metrics.dropped('qmp-event');
-    metrics.ledgerSize(7);
+    metrics.collectLedger(() => 7);
     metrics.checkpointFailures(2);
     const text = await metrics.registry.metrics();
     for (const line of [
@@ -82,7 +83,22 @@ describe('the metrics', () => {
 
   it('two sets share nothing', async () => {
     const [one, two] = [new PromMetrics(), new PromMetrics()];
-    one.ledgerSize(3);
-    await expect(two.registry.getSingleMetricAsString('vivarium_ledger_resources')).resolves.toContain('vivarium_ledger_resources 0');
+    one.checkpointFailures(3);
+    await expect(two.registry.getSingleMetricAsString('vivarium_checkpoint_failures_total')).resolves.toContain('vivarium_checkpoint_failures_total 0');
+  });
+});
+
+describe('per-sandbox figures', () => {
+  it('are read once a scrape, and leave out what a guest did not say', async () => {
+    let reads = 0;
+    const registry = sandboxRegistry(async () => {
+      reads += 1;
+      return [{ id: 's1', name: 'web', state: 'running', memoryBytes: 10, cpuSeconds: 2, pssBytes: 7, guestMemoryUsedBytes: undefined, guestLoad1: 0.5 }];
+    });
+    const text = await registry.metrics();
+    expect(reads).toBe(1);
+    expect(text).toContain('vivarium_sandbox_running{sandbox="s1",name="web"} 1');
+    expect(text).toContain('vivarium_sandbox_guest_load1{sandbox="s1",name="web"} 0.5');
+    expect(text).not.toContain('vivarium_sandbox_guest_memory_used_bytes{');
   });
 });
