@@ -5,7 +5,7 @@ import type { ExitStatus } from '../../core/model/outcome.ts';
 import type { ContainerRecord } from '../../core/model/record.ts';
 import type { GuestExit } from '../../core/ports/agent.ts';
 import type { ContainerLog } from '../../core/ports/logs.ts';
-import type { RootfsPlace } from '../../core/ports/storage.ts';
+import type { ResolvedSource, RootfsPlace } from '../../core/ports/storage.ts';
 import { ProcessPump, exitStatus } from './process-pump.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { StdinWriter } from './stdin-writer.ts';
@@ -20,6 +20,7 @@ export class ContainerUnit {
   inGuest = false;
   readonly stdin: StdinWriter;
   #log: Promise<ContainerLog> | undefined;
+  #source: Promise<ResolvedSource> | undefined;
   #pump: ProcessPump | undefined;
   readonly #onExit: (unit: ContainerUnit) => void;
   #holders = 0;
@@ -51,6 +52,13 @@ export class ContainerUnit {
       shareDir: `${places.runDir(this.sandbox.id)}/shared`,
       trashDir: places.trashDir,
     };
+  }
+
+  /** Where its root file system came from; it does not change while the container is there. */
+  source(): Promise<ResolvedSource> {
+    this.#source ??= this.sandbox.deps.oci.resolve(this.record.spec.rootfs);
+    this.#source.catch(() => { this.#source = undefined; });
+    return this.#source;
   }
 
   log(): Promise<ContainerLog> {

@@ -26,7 +26,8 @@ export class ExecLauncher {
     await sandbox.gate.through(() => this.#launch(container, execId, spec, timer, options), options.signal);
     const session = new ExecSession({ container, execId, tty: spec.tty, onEnd: () => { this.#registry.removeExec(execId); } });
     this.#registry.addExec(session);
-    await this.#deps.hub.publish({ type: 'EXEC_STARTED', atMs: this.#deps.clock.wallMs(), sandboxId: sandbox.id, containerId: container.id, name: container.record.name, message: '', attributes: { exec_id: execId } });
+    // Told beside the exec, not before it: nothing on disk depends on this one.
+    void this.#deps.hub.publish({ type: 'EXEC_STARTED', atMs: this.#deps.clock.wallMs(), sandboxId: sandbox.id, containerId: container.id, name: container.record.name, message: '', attributes: { exec_id: execId } });
     if (!spec.stdin) session.stdin.close().catch((error: unknown) => { sandbox.log.debug({ error, exec: execId }, 'stdin not closed; the process has ended'); });
     if (spec.tty && spec.ttySize !== undefined) await session.resize(spec.ttySize);
     return await session.open({ stdout: 0n, stderr: 0n }, timer.finish());
@@ -35,7 +36,7 @@ export class ExecLauncher {
   async #launch(container: ContainerUnit, execId: string, spec: ExecSpec, timer: PhaseTimer, options: MutateOptions): Promise<void> {
     const { sandbox } = container;
     this.#check(container);
-    const source = await this.#deps.oci.resolve(container.record.spec.rootfs);
+    const source = await container.source();
     const { hostname } = sandbox.record.spec;
     const setup = await this.#deps.oci.process({ containerId: container.id, execId, hostname: hostname === '' ? sandbox.id.slice(-10) : hostname, spec: container.record.spec, exec: spec, source });
     const agent = await (sandbox.agent?.get({ signal: options.signal }) ?? Promise.reject(new DomainError('AGENT_UNREACHABLE', 'the VM has ended', { sandboxId: sandbox.id })));
