@@ -1,7 +1,7 @@
 import { UndoStack } from '../../base/async-stack.ts';
 import { deadline, linkSignals, raceSignal, throwIfAborted } from '../../base/abort.ts';
 import { createPlan, type CreateStep } from '../../core/machine/create-plan.ts';
-import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import { DomainError, toDomainError, type ErrorReason } from '../../core/model/errors.ts';
 import type { Cause, Mode } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { GuestInfo } from '../../core/ports/agent.ts';
@@ -17,6 +17,8 @@ const CONSOLE_TAIL_BYTES = 2048;
 const UNDO_DEADLINE_MS = 30_000;
 /** A VMM's end is heard from its launcher this much later than from its sockets, at most. */
 const VMM_END_MS = 500;
+/** What a VM's end looks like from the sockets that it held. */
+const BROKEN_OFF: ReadonlySet<ErrorReason> = new Set<ErrorReason>(['AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'HOST_RESOURCE']);
 
 interface StepContext {
   readonly unit: SandboxUnit;
@@ -163,7 +165,7 @@ export function modeOf(unit: SandboxUnit, guest: GuestInfo | undefined): Mode | 
 
 /** A guest that fell silent because its VM died is told as the VM's death, which is heard a moment later. */
 async function firstCause(unit: SandboxUnit, reason: DomainError, signal: AbortSignal): Promise<DomainError> {
-  if (reason.reason !== 'AGENT_UNREACHABLE' || unit.session === undefined || signal.aborted) return reason;
+  if (!BROKEN_OFF.has(reason.reason) || unit.session === undefined || signal.aborted) return reason;
   const over = new AbortController();
   const timer = unit.deps.clock.timer(VMM_END_MS, () => { over.abort(reason); });
   using both = linkSignals(signal, over.signal);
