@@ -9,7 +9,7 @@ import { SandboxSpec } from '../../../src/gen/vivarium/v1/sandbox.ts';
 const noFlags: ContainerFlags = { env: [], label: [], annotation: [], capAdd: [], capDrop: [], securityOpt: [], ulimit: [], sysctl: [] };
 const noSandboxFlags: SandboxFlags = { set: [], dns: [], dnsSearch: [], dnsOption: [] };
 const spec = (flags: Partial<ContainerFlags>, operands: readonly string[], more: Partial<ContainerInputs> = {}): ContainerSpec =>
-  containerSpec({ flags: { ...noFlags, ...flags }, operands, env: { HOME: '/root' }, cwd: '/work', ttySize: { rows: 24, columns: 80 }, seccompProfile: '', ...more });
+  containerSpec({ flags: { ...noFlags, ...flags }, operands, env: { HOME: '/root' }, cwd: '/srv/home', ttySize: { rows: 24, columns: 80 }, seccompProfile: '', ...more });
 
 test('the first operand is the image, the rest the command', () => {
   expect(spec({}, ['busybox', '--', 'sh', '-c', 'x'])).toEqual(ContainerSpec.fromPartial({
@@ -18,7 +18,7 @@ test('the first operand is the image, the rest the command', () => {
 });
 
 test('with --rootfs or --bundle all operands are the command, and paths are made absolute', () => {
-  expect(spec({ rootfs: 'root' }, ['ls'])).toMatchObject({ rootfs: { $case: 'rootfsPath', value: '/work/root' }, args: ['ls'] });
+  expect(spec({ rootfs: 'root' }, ['ls'])).toMatchObject({ rootfs: { $case: 'rootfsPath', value: '/srv/home/root' }, args: ['ls'] });
   expect(spec({ bundle: '/b' }, [])).toMatchObject({ rootfs: { $case: 'bundlePath', value: '/b' }, args: [] });
   expect(() => spec({ bundle: '/b', rootfs: '/r' }, [])).toThrow(UsageError);
   expect(() => spec({}, [])).toThrow('an image is missing');
