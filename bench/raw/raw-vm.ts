@@ -113,8 +113,14 @@ export class RawVm implements AsyncDisposable {
     writeFileSync(join(path, 'argv'), args.join('\n'));
     const boot = await timed(async () => {
       this.#processes.push(startProcess(program, args));
-      this.#raw = await RawAgent.connect({ socketPath: join(path, 'agent.sock'), tokenFile: join(path, 'agent.token') }, signal);
+      this.#raw = await RawAgent.connect({ socketPath: join(path, 'agent.sock'), tokenFile: join(path, 'agent.token') }, signal).catch((error: unknown) => {
+        throw new Error(`${String(error)}; its console: ${tail(join(path, 'console'))}`, { cause: error });
+      });
     });
     this.bootMs = boot.ms;
   }
+}
+
+function tail(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8').slice(-2000) : 'empty';
 }

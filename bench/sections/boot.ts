@@ -112,7 +112,7 @@ function outcome(samples: Samples): Outcome {
   return {
     figures: [
       ratioFigure({ ...ROWS.boot, atMost: 0.85, note: against(samples.check, samples.bare, 'ms') }, samples.check, samples.bare),
-      judged({ ...ROWS.share, atMost: 50, note: `median from the request to Check, ${digits(median(samples.check))} ms, less ${digits(median(samples.raw))} ms of a VM launched by hand with the same arguments, and the p95 is of pairs: both scatter with the boots. From the request until QEMU is started: ${digits(median(samples.before))} ms` }, 'ms', share, p95(shares)),
+      judged({ ...ROWS.share, atMost: 50, note: `median from the request to Check, ${digits(median(samples.check))} ms, less ${digits(median(samples.raw))} ms of a VM launched by hand with the same arguments; the p95 is of pairs. From the request until QEMU is started: ${digits(median(samples.before))} ms` }, 'ms', share, p95(shares)),
       ratioFigure({ ...ROWS.first, atMost: 1.1, note: `${against(samples.first, samples.rawFirst, 'ms')}; the daemon's side mounts the overlay and records, the raw side finds it mounted` }, samples.first, samples.rawFirst),
       judged({
         ...ROWS.start,
