@@ -56,7 +56,7 @@ export abstract class TtrpcAgent implements GuestAgent {
       storages: setup.storages.map(toStorageMessage),
       sandboxPidns: setup.sharedPidNamespace,
       sandboxId: setup.sandboxId,
-      guestHookPath: '',
+      guestHookPath: setup.guestHookPath ?? '',
       kernelModules: [],
     }, options);
   }

@@ -69,6 +69,7 @@ export const PROFILE_KEYS = {
   virtiofsd_path: field('virtiofsdPath', pathKind),
   virtiofs_cache: field('virtiofsCache', choiceKind('auto', 'always', 'none')),
   agent: field('agent', choiceKind('viv-agent', 'kata', 'none')),
+  guest_hook_path: field('guestHookPath', optionalPath),
   boot_timeout: field('bootTimeoutMs', durationKind(1000, 600_000)),
   create_timeout: field('createTimeoutMs', durationKind(1000, 3_600_000)),
   stop_timeout: field('stopTimeoutMs', durationKind(1000, 600_000)),

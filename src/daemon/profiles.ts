@@ -51,6 +51,7 @@ export function builtInDefault(exists: (path: string) => boolean): Profile {
     // Nobody but the guest changes what is below the share; with `auto` every open reads the file again, an exec's program too.
     virtiofsCache: 'always',
     agent: 'viv-agent',
+    guestHookPath: '',
     bootTimeoutMs: 60_000,
     createTimeoutMs: 120_000,
     stopTimeoutMs: 30_000,

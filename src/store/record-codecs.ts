@@ -39,7 +39,7 @@ export const mode: Codec<Mode> = object<Mode>({
 const profileKey: Codec<ProfileKey> = oneOf<ProfileKey>({
   hypervisor: true, hypervisor_path: true, accelerator: true, machine: true, cpu_model: true, cpus: true, max_cpus: true, memory: true,
   max_memory: true, memory_overhead: true, guest: true, kernel: true, initrd: true, image: true, kernel_params: true, hugepages: true,
-  shared_fs: true, virtiofsd_path: true, virtiofs_cache: true, agent: true, boot_timeout: true, create_timeout: true, stop_timeout: true,
+  shared_fs: true, virtiofsd_path: true, virtiofs_cache: true, agent: true, guest_hook_path: true, boot_timeout: true, create_timeout: true, stop_timeout: true,
   allowed_overrides: true,
 });
 
@@ -65,6 +65,7 @@ export const profile: Codec<Profile> = object<Profile>({
   virtiofsdPath: text,
   virtiofsCache: oneOf({ auto: true, always: true, none: true } as const),
   agent: agentKind,
+  guestHookPath: text,
   bootTimeoutMs: number,
   createTimeoutMs: number,
   stopTimeoutMs: number,

@@ -28,6 +28,7 @@ export function profile(change: Partial<Profile> = {}): Profile {
     virtiofsdPath: '/usr/lib/qemu/virtiofsd',
     virtiofsCache: 'auto',
     agent: 'viv-agent',
+    guestHookPath: '',
     bootTimeoutMs: 30_000,
     createTimeoutMs: 60_000,
     stopTimeoutMs: 20_000,

@@ -27,6 +27,8 @@ export interface Profile {
   readonly virtiofsdPath: string;
   readonly virtiofsCache: 'auto' | 'always' | 'none';
   readonly agent: 'viv-agent' | 'kata' | 'none';
+  /** Directory in the guest with `prestart`, `poststart` and `poststop` directories of hooks; empty: none. */
+  readonly guestHookPath: string;
   readonly bootTimeoutMs: number;
   readonly createTimeoutMs: number;
   readonly stopTimeoutMs: number;
@@ -56,6 +58,7 @@ export type ProfileKey =
   | 'virtiofsd_path'
   | 'virtiofs_cache'
   | 'agent'
+  | 'guest_hook_path'
   | 'boot_timeout'
   | 'create_timeout'
   | 'stop_timeout'

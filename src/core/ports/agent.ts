@@ -18,6 +18,8 @@ export interface SandboxSetup {
   readonly dns: readonly string[];
   readonly storages: readonly GuestStorage[];
   readonly sharedPidNamespace: boolean;
+  /** Directory in the guest with the guest's own hooks; empty or absent: none. */
+  readonly guestHookPath?: string;
 }
 
 export interface ContainerSetup {

@@ -82,6 +82,7 @@ const STEPS: Readonly<Record<CreateStep, StepExecutor>> = {
           dns: [...spec.dns.servers.map((server) => `nameserver ${server}`), ...lines('search', spec.dns.searches), ...lines('options', spec.dns.options)],
           storages: profile.sharedFs === 'virtiofs' ? [{ driver: 'virtio-fs', source: 'kataShared', fstype: 'virtiofs', options: [], mountPoint: GUEST_SHARE }] : [],
           sharedPidNamespace: spec.sharedPidNamespace,
+          guestHookPath: profile.guestHookPath,
         },
         { signal },
       );
