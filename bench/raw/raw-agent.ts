@@ -35,15 +35,22 @@ export class RawAgent implements Disposable {
     return new RawAgent(await connector.connect({ kind: 'viv-agent', transport: 'virtio-serial', ...place }, { deadlineMs: 60_000, signal }));
   }
 
-  /** Runs a process to its exit, reading and acknowledging its output: two calls and a stream. */
-  async exec(containerId: string, args: readonly string[], signal: AbortSignal): Promise<RawProcessEnd> {
+  /** Runs a process to its exit, reading and acknowledging its output: one call and a stream, and one more call to close its stdin when asked to. */
+  async exec(containerId: string, args: readonly string[], signal: AbortSignal, options: { readonly closeStdin?: boolean } = {}): Promise<RawProcessEnd> {
     this.#execs += 1;
     const execId = `raw-${this.#name}-${this.#execs}`;
     await this.agent.exec({
       containerId, execId, args, env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], cwd: '/', terminal: false,
       uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [],
     }, { signal });
-    return await this.#end({ containerId, execId }, signal);
+    const key = { containerId, execId };
+    const [end] = await Promise.all([this.#end(key, signal), options.closeStdin === true ? this.#closeStdin(key, signal) : undefined]);
+    return end;
+  }
+
+  /** One that has ended meanwhile has no stdin to close. */
+  async #closeStdin(key: ProcessKey, signal: AbortSignal): Promise<void> {
+    await this.agent.writeStdin(key, 0n, new Uint8Array(), true, { signal }).catch(() => undefined);
   }
 
   async #end(key: ProcessKey, signal: AbortSignal): Promise<RawProcessEnd> {
