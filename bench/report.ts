@@ -15,7 +15,7 @@ export interface SectionResult extends Outcome {
 const INTRODUCTION = `# What was measured
 
 Written by \`make bench\`; the raw samples are in \`results/\`. Each figure stands against its bare limit in the same run: a ratio of medians.
-p95 is that of our side's samples, over the median of the limit. A section's figures belong to one run, whose conditions stand below; sections that were run once more, on a busier machine, are in `results/repeat/`.
+p95 is that of our side's samples, over the median of the limit. A section's figures belong to one run, whose conditions stand below; sections that were run once more, on a busier machine, are in \`results/repeat/\`.
 `;
 
 export function keep(result: SectionResult): void {
