@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Conditions } from './conditions.ts';
 import type { Figure, Outcome, Section } from './figure.ts';
@@ -15,7 +15,7 @@ export interface SectionResult extends Outcome {
 const INTRODUCTION = `# What was measured
 
 Written by \`make bench\`; the raw samples are in \`results/\`. Each figure stands against its bare limit in the same run: a ratio of medians.
-p95 is that of our side's samples, over the median of the limit. A section's figures belong to one run, whose conditions stand below; sections that were run once more, on a busier machine, are in \`results/repeat/\`.
+p95 is that of our side's samples, over the median of the limit. A section's figures belong to one run, whose conditions stand below.
 `;
 
 export function keep(result: SectionResult): void {
@@ -44,7 +44,19 @@ function reportText(entries: readonly Entry[]): string {
   const missed = figures.flat().filter((figure) => figure.target !== '-' && figure.reached !== true);
   const rows = figures.flat().map(figureLine).join('\n');
   const short = missed.length === 0 ? 'Every target was reached.' : `Short of the target, or not measured: ${missed.map(({ name }) => name).join('; ')}.`;
-  return [INTRODUCTION, `| figure | target | median | p95 | reached | what against what |\n|---|---|---|---|---|---|\n${rows}\n`, `${short}\n`, '## Conditions\n', conditionsTable(entries), ''].join('\n');
+  return [INTRODUCTION, `| figure | target | median | p95 | reached | what against what |\n|---|---|---|---|---|---|\n${rows}\n`, `${short}\n`, repeats(), '## Conditions\n', conditionsTable(entries), ''].join('\n');
+}
+
+/** Sections that were run more than once are kept as well: what fell short in any of them is told. */
+function repeats(): string {
+  const directory = join(RESULTS, 'repeat');
+  if (!existsSync(directory)) return '';
+  const lines = readdirSync(directory).sort().map((name) => {
+    const { section, conditions, figures } = JSON.parse(readFileSync(join(directory, name), 'utf8')) as SectionResult;
+    const missed = figures.filter(({ target, reached }) => target !== '-' && reached !== true).map((figure) => `${figure.name} (${digits(figure.median ?? NaN)} ${figure.unit})`);
+    return `- [${section}](results/repeat/${name}), ${conditions.date}, load ${load(conditions.before)} before and ${load(conditions.after)} after. Short of the target: ${missed.length === 0 ? 'nothing' : missed.join('; ')}.`;
+  });
+  return `Run once more, under another load:\n\n${lines.join('\n')}\n`;
 }
 
 function conditionsTable(entries: readonly Entry[]): string {
