@@ -16,6 +16,11 @@ import { VivAgent } from './viv/viv-agent.ts';
 
 /** Where both agents listen, by the kata protocol's convention. */
 const AGENT_VSOCK_PORT = 1024;
+/**
+ * A port may lose what is sent while its guest opens it. A first Check that gets no answer for so long is not waited for any longer: the link begins
+ * anew, which an agent that was only slow takes without harm.
+ */
+const FIRST_CHECK_MS = 5_000;
 
 export interface ConnectorDeps {
   readonly dialer: SocketDialer;
@@ -38,16 +43,20 @@ export class GuestAgentConnector implements AgentConnector {
     const { clock } = this.#deps;
     const endMs = clock.monotonicMs() + options.deadlineMs;
     const left = (): Wait => ({ timeoutMs: Math.max(1, endMs - clock.monotonicMs()), signal: options.signal });
-    const stream = await this.#open(target, left());
-    const client = new TtrpcClient(stream, this.#deps);
-    try {
-      const agent = target.kind === 'kata' ? new KataAgent(client, this.#deps) : new VivAgent(client, this.#deps);
-      await this.#firstCheck(agent, left());
-      void agent.watch();
-      return agent;
-    } catch (error) {
-      client.close();
-      throw error;
+    for (;;) {
+      const client = new TtrpcClient(await this.#open(target, left()), this.#deps);
+      const whole = left();
+      const last = whole.timeoutMs <= FIRST_CHECK_MS || target.transport !== 'virtio-serial';
+      try {
+        const agent = target.kind === 'kata' ? new KataAgent(client, this.#deps) : new VivAgent(client, this.#deps);
+        await this.#firstCheck(agent, last ? whole : { ...whole, timeoutMs: FIRST_CHECK_MS });
+        void agent.watch();
+        return agent;
+      } catch (error) {
+        client.close();
+        if (last || !(error instanceof DomainError) || error.reason !== 'BOOT_TIMEOUT') throw error;
+        this.#deps.metrics.dropped('unanswered-first-check');
+      }
     }
   }
 

@@ -235,6 +235,17 @@ describe('viv-agent client', () => {
 });
 
 describe('connector', () => {
+  it('begins the link anew when the first Check is not answered, as a port may lose what is sent while it is opened', async () => {
+    guest.mute.add('Check');
+    const connecting = connector.connect({ kind: 'viv-agent', transport: 'virtio-serial', socketPath: '/s', tokenFile: '/t' }, { deadlineMs: 60_000 });
+    await settle();
+    guest.mute.delete('Check');
+    await clock.advance(5_000);
+    const agent = await connecting;
+    await agent.check();
+    agent.close();
+  });
+
   it.each([
     ['vsock', 'viv-agent'],
     ['none', 'viv-agent'],
