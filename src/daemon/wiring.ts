@@ -38,6 +38,7 @@ import { DirectoryCheckpointStore } from '../store/checkpoint-store.ts';
 import { FileEventJournal } from '../store/event-journal.ts';
 import { nodeStoreFiles } from '../store/store-files.ts';
 import type { DaemonConfig } from './config.ts';
+import { armedFailpoints } from './failpoints.ts';
 import { BuiltGuests } from './guest-source.ts';
 import { wireHost } from './host-wiring.ts';
 import type { InstallPaths } from './install-paths.ts';
@@ -109,6 +110,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     ),
     places: new Places(config.root, config.run, parts.instance),
     bootId,
+    failpoints: armedFailpoints(process.env['VIVARIUM_FAILPOINTS'], host.clock, parts.logger),
   };
   const registry = new Registry();
   const execs = new ExecLauncher(deps, registry);

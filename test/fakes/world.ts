@@ -1,6 +1,7 @@
 import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DomainEvent } from '../../src/core/model/events.ts';
 import type { ContainerSetup, GuestAgent, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
+import type { Failpoints } from '../../src/core/ports/failpoints.ts';
 import type { ProcessEnd } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
 import type { ContainerLog } from '../../src/core/ports/logs.ts';
@@ -38,6 +39,7 @@ export class World {
   /** Names of operations that wait until let go. */
   readonly held = new Map<string, ReturnType<typeof deferred<undefined>>>();
   bootId = 'boot-1';
+  failpoints: Failpoints | undefined;
   generation = 0;
   #ids = 0;
 
@@ -151,6 +153,7 @@ export class World {
       admission: new Admission({ memoryBytes: 4 * 256 * 1024 * 1024, maxSandboxes: 100, bootConcurrency: 4, queueLength: 10, queueTimeoutMs: 1000, ...limits }, this.clock),
       places: new Places('/lib', '/run', instance),
       bootId: this.bootId,
+      failpoints: this.failpoints,
     };
   }
 

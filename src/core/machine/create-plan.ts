@@ -1,8 +1,9 @@
 import type { Resource } from '../model/ledger.ts';
 import type { Profile } from '../model/profile.ts';
+import type { StepOf } from './plans.ts';
 
-/** The parts of bringing a sandbox up, in order. A step without its executor does not compile (daemon/services/steps). */
-export type CreateStep = 'directories' | 'share' | 'vmm' | 'agent' | 'guest';
+/** The parts of bringing a sandbox up. A step without its executor does not compile (daemon/services/boot-run). */
+export type CreateStep = StepOf<'create'>;
 
 export interface CreatePlan {
   readonly steps: readonly CreateStep[];

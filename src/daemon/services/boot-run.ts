@@ -7,6 +7,7 @@ import type { SandboxRecord } from '../../core/model/record.ts';
 import type { GuestInfo } from '../../core/ports/agent.ts';
 import type { RunOptions } from './change.ts';
 import { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 import { firstReason, type SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
 
@@ -122,12 +123,13 @@ export async function bootRun(unit: SandboxUnit, options: RunOptions, signal: Ab
     reason: () => new DomainError('DEADLINE', `the sandbox was not ready after ${record.profile.createTimeoutMs} ms`, { sandboxId: unit.id, remedy: 'raise create_timeout in the profile, or see in the phases what took so long' }),
     signals: [signal],
   });
+  const run = new PlanRun(unit, record.readyAtMs === undefined ? 'create' : 'boot', timer);
   const context: StepContext = { unit, signal: limit.signal, timer, guest: undefined };
   try {
     for (const name of plan.steps) {
       throwIfAborted(limit.signal);
       undo.defer(() => STEPS[name].undo(unit));
-      await timer.time(name, () => STEPS[name].run(context));
+      await run.step(name, () => STEPS[name].run(context), { signal: limit.signal });
     }
     throwIfAborted(limit.signal);
     await succeeded(unit, context);

@@ -14,6 +14,7 @@ import type { ExecLauncher } from './exec-launcher.ts';
 import type { ContainerOperations, ContainerView, MutateOptions, Offsets, Page, PageRequest, ProcessStream, Timed } from './facade.ts';
 import { hasLabels, page } from './pages.ts';
 import { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 import type { Registry } from './registry.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { signalNumber } from './signals.ts';
@@ -92,7 +93,7 @@ export class Containers implements ContainerOperations {
       await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'stop-requested' });
       if (hasEnded(unit)) return;
       const signal = signalNumber(unit.record.spec.stopSignal) ?? 15;
-      await timer.time('stop', () => stopInGuest(unit, signal, graceMs ?? DEFAULT_GRACE_MS, { ...options, wasPaused: paused }));
+      await new PlanRun(unit.sandbox, 'container-stop', timer).step('stop', () => stopInGuest(unit, signal, graceMs ?? DEFAULT_GRACE_MS, { ...options, wasPaused: paused }), options);
     });
     return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
   }
@@ -102,9 +103,10 @@ export class Containers implements ContainerOperations {
     const number = signalNumber(signal === '' ? 'SIGKILL' : signal);
     if (number === undefined) throw new DomainError('INVALID_REQUEST', `no signal ${signal}`, { containerId: unit.id, fields: [{ field: 'signal', description: 'no such signal' }] });
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'kill-requested' });
+    const run = new PlanRun(unit.sandbox, 'container-kill', new PhaseTimer(this.#deps.clock));
     await unit.sandbox.gate.through(async () => {
       const agent = await this.#agent(unit, options);
-      await agent.signal({ containerId: unit.id, execId: undefined }, number, all, options);
+      await run.step('signal', () => agent.signal({ containerId: unit.id, execId: undefined }, number, all, options), options);
     }, options.signal);
   }
 
@@ -242,9 +244,10 @@ export class Containers implements ContainerOperations {
   /** Kills what runs, and removes guest side, mounts, writable layer and log. */
   async #destroy(unit: ContainerUnit, ran: boolean, timer: PhaseTimer): Promise<void> {
     const agent = unit.sandbox.agent?.current;
-    if (ran && agent !== undefined) await timer.time('kill', () => agent.signal({ containerId: unit.id, execId: undefined }, 9, true));
-    await timer.time('guest', () => removeFromGuest(unit));
-    await timer.time('host', () => removeFromHost(unit));
+    const run = new PlanRun(unit.sandbox, 'container-delete', timer);
+    if (ran && agent !== undefined) await run.step('kill', () => agent.signal({ containerId: unit.id, execId: undefined }, 9, true));
+    await run.step('guest', () => removeFromGuest(unit));
+    await run.step('host', () => removeFromHost(unit));
     await lateHooks(unit, 'afterDelete');
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'deleted' });
     unit.sandbox.containers.delete(unit.id);
@@ -270,8 +273,9 @@ export class Containers implements ContainerOperations {
       await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'pause-requested' : 'resume-requested' });
       if (verb === 'pause' && before === 'paused') return;
       const agent = await this.#agent(unit, options);
-      if (verb === 'pause') await agent.pauseContainer(unit.id, options);
-      else await agent.resumeContainer(unit.id, options);
+      const timer = new PhaseTimer(this.#deps.clock);
+      if (verb === 'pause') await new PlanRun(unit.sandbox, 'container-pause', timer).step('freeze', () => agent.pauseContainer(unit.id, options), options);
+      else await new PlanRun(unit.sandbox, 'container-resume', timer).step('thaw', () => agent.resumeContainer(unit.id, options), options);
       await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'paused' : 'resumed' });
     });
     return this.#view(unit);

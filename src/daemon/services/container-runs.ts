@@ -9,6 +9,7 @@ import type { WaitOptions } from '../../core/ports/host.ts';
 import type { ContainerTranslation, HookRunState } from '../../core/ports/oci.ts';
 import type { ContainerUnit } from './container-unit.ts';
 import type { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 
 const SIGKILL = 9;
 /** A process that got SIGKILL is gone within this, or its guest is not what it should be. */
@@ -42,23 +43,20 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
   const { sandbox } = unit;
   const { deps } = sandbox;
   const agent = await reachable(unit, options);
+  const run = new PlanRun(sandbox, 'container-create', timer);
   const undo = new UndoStack();
   try {
     const place = unit.rootfsPlace();
     await deps.directories.make(place.stateDir);
     undo.defer(() => deps.rootfs.remove(place));
     if (sandbox.share !== undefined) {
-      await timer.time('rootfs', () => deps.rootfs.prepare(place, prepared.source.lower, options));
+      await run.step('rootfs', () => deps.rootfs.prepare(place, prepared.source.lower, options), options);
     }
     undo.defer(() => agent.removeContainer(unit.id));
-    await timer.time('agent_create', () =>
-      agent.createContainer(
-        { containerId: unit.id, spec: prepared.translation.spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace },
-        options,
-      ),
-    );
+    const setup = { containerId: unit.id, spec: prepared.translation.spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
+    await run.step('agent_create', () => agent.createContainer(setup, options), options);
     unit.inGuest = true;
-    await timer.time('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, prepared.translation.spec), options));
+    await run.step('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, prepared.translation.spec), options), options);
     undo.move();
   } catch (error) {
     unit.inGuest = false;
@@ -70,12 +68,12 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
 /** Starts the first process; it is running, and its output on its way to the log, when this resolves. */
 export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
   const { sandbox } = unit;
-  const { spec } = unit.record;
+  const run = new PlanRun(sandbox, 'container-start', timer);
   const agent = await reachable(unit, options);
   await unit.pump();
   try {
     // From here on the caller's going away changes nothing: a process that may run is a process that is watched.
-    await timer.time('agent_start', () => agent.startContainer(unit.id));
+    await run.step('agent_start', () => agent.startContainer(unit.id));
   } catch (error) {
     const problem = toDomainError(error);
     if (problem.reason !== 'AGENT_REFUSED') throw error;
@@ -83,6 +81,12 @@ export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, optio
   }
   await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), finishedAtMs: undefined, exit: undefined, resumeOnStart: false } });
   await lateHooks(unit, 'afterStart');
+  await run.step('stdin', () => openStdin(unit, agent, options), options);
+}
+
+/** Nobody will write to it, or a terminal gets its size. */
+async function openStdin(unit: ContainerUnit, agent: GuestAgent, options: WaitOptions): Promise<void> {
+  const { spec } = unit.record;
   if (!spec.stdin) await unit.stdin.close(options.signal);
   else if (spec.tty && spec.ttySize !== undefined) await agent.resizeTty({ containerId: unit.id, execId: undefined }, spec.ttySize.rows, spec.ttySize.columns, options);
 }

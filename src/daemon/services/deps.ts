@@ -1,6 +1,7 @@
 import type { Profile } from '../../core/model/profile.ts';
 import type { AgentConnector, GuestAgent } from '../../core/ports/agent.ts';
 import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
+import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
 import type { LogStore } from '../../core/ports/logs.ts';
 import type { HostHookRunner, OciTranslator } from '../../core/ports/oci.ts';
@@ -68,4 +69,6 @@ export interface Deps {
   readonly places: Places;
   /** The host's boot id. */
   readonly bootId: string;
+  /** Faults on command; undefined on any host that serves. */
+  readonly failpoints: Failpoints | undefined;
 }

@@ -5,9 +5,13 @@ import { endVm } from './boot-run.ts';
 import type { RunOptions } from './change.ts';
 import { hasEnded, stopInGuest } from './container-runs.ts';
 import { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
 import { signalNumber } from './signals.ts';
+
+/** The plans that end with a VM gone share its last steps. */
+type EndRun = PlanRun<'stop'> | PlanRun<'clean'> | PlanRun<'delete'>;
 
 const DEFAULT_GRACE_MS = 10_000;
 /** For the guest to sync its file systems; it holds nothing that a container wrote and was told was written. */
@@ -16,23 +20,23 @@ const LOST_EXIT_CODE = 255;
 
 /** Containers stopped with grace, guest told, VM ended, host cleaned: the way down that an operator asked for. */
 export async function stopRun(unit: SandboxUnit, options: RunOptions, signal: AbortSignal): Promise<void> {
-  const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
+  const run = new PlanRun(unit, 'stop', options.timer ?? new PhaseTimer(unit.deps.clock));
   unit.hint('OPERATOR_STOP', options.force === true ? 'stopped with force' : 'stopped');
   if (options.force !== true && unit.agent?.current !== undefined) {
-    await timer.time('containers', () => stopContainers(unit, options.graceMs ?? DEFAULT_GRACE_MS, signal));
-    await timer.time('guest', () => guestDown(unit));
+    await run.step('containers', () => stopContainers(unit, options.graceMs ?? DEFAULT_GRACE_MS, signal), { signal });
+    await run.step('guest', () => guestDown(unit), { signal });
   }
-  await finish(unit, timer, { cause: 'OPERATOR_STOP', causeDetail: options.force === true ? 'stopped with force' : '' });
+  await finish(unit, run, { cause: 'OPERATOR_STOP', causeDetail: options.force === true ? 'stopped with force' : '' });
 }
 
 /** The VM has ended by itself (or its files are gone): what it leaves behind is cleaned up. The cause is in the record already. */
 export async function cleanRun(unit: SandboxUnit, options: RunOptions): Promise<void> {
-  await finish(unit, options.timer ?? new PhaseTimer(unit.deps.clock), {});
+  await finish(unit, new PlanRun(unit, 'clean', options.timer ?? new PhaseTimer(unit.deps.clock)), {});
 }
 
-async function finish(unit: SandboxUnit, timer: PhaseTimer, patch: Partial<SandboxRecord>): Promise<void> {
+async function finish(unit: SandboxUnit, run: EndRun, patch: Partial<SandboxRecord>): Promise<void> {
   try {
-    await takeDown(unit, timer, patch.cause ?? unit.record.cause ?? 'UNKNOWN');
+    await takeDown(unit, run, patch.cause ?? unit.record.cause ?? 'UNKNOWN');
     await unit.actor.commit({ target: 'sandbox', kind: 'cleaned', patch: { ...patch, finishedAtMs: unit.deps.clock.wallMs(), vm: undefined } });
     unit.deps.admission.release(unit.id);
   } catch (error) {
@@ -44,12 +48,12 @@ async function finish(unit: SandboxUnit, timer: PhaseTimer, patch: Partial<Sandb
 
 /** Everything gone, disks too. */
 export async function deleteRun(unit: SandboxUnit, options: RunOptions): Promise<void> {
-  const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
+  const run = new PlanRun(unit, 'delete', options.timer ?? new PhaseTimer(unit.deps.clock));
   const { deps } = unit;
   unit.hint('OPERATOR_STOP', 'deleted');
   try {
-    await takeDown(unit, timer, 'OPERATOR_STOP');
-    await timer.time('trash', async () => {
+    await takeDown(unit, run, 'OPERATOR_STOP');
+    await run.step('trash', async () => {
       await deps.trash.discard(`${deps.places.stateDir(unit.id)}/containers`, deps.places.trashDir);
       deps.trash.empty(deps.places.trashDir);
     });
@@ -62,17 +66,17 @@ export async function deleteRun(unit: SandboxUnit, options: RunOptions): Promise
 }
 
 /** Ends processes and unmounts; any number of times, in any half-made state. Record and writable layers stay. */
-async function takeDown(unit: SandboxUnit, timer: PhaseTimer, cause: Cause): Promise<void> {
+async function takeDown(unit: SandboxUnit, run: EndRun, cause: Cause): Promise<void> {
   const { deps } = unit;
   unit.agent?.close();
-  await timer.time('vmm', () => endVm(unit));
+  await run.step('vmm', () => endVm(unit));
   unit.agent = undefined;
   await endContainers(unit, cause);
-  await timer.time('share', async () => {
+  await run.step('share', async () => {
     unit.share = undefined;
     await deps.shares.remove(sharePlace(unit));
   });
-  await timer.time('directories', () => deps.directories.remove(deps.places.runDir(unit.id)));
+  await run.step('directories', () => deps.directories.remove(deps.places.runDir(unit.id)));
 }
 
 async function stopContainers(unit: SandboxUnit, graceMs: number, signal: AbortSignal): Promise<void> {

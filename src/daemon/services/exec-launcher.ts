@@ -6,6 +6,7 @@ import type { Deps } from './deps.ts';
 import { ExecSession } from './exec-session.ts';
 import type { MutateOptions, ProcessStream } from './facade.ts';
 import { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 import type { Registry } from './registry.ts';
 
 /** Starts further processes in containers. */
@@ -42,7 +43,7 @@ export class ExecLauncher {
     const agent = await (sandbox.agent?.get({ signal: options.signal }) ?? Promise.reject(new DomainError('AGENT_UNREACHABLE', 'the VM has ended', { sandboxId: sandbox.id })));
     try {
       // Not the caller's signal: a process that may run is a process that is watched.
-      await timer.time('agent_exec', () => agent.exec(setup));
+      await new PlanRun(sandbox, 'exec', timer).step('agent_exec', () => agent.exec(setup));
     } catch (error) {
       const problem = toDomainError(error);
       throw problem.reason === 'AGENT_REFUSED' ? startRefused(problem, container.id) : problem;

@@ -1,17 +1,18 @@
 import type { RunOptions } from './change.ts';
 import { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 import { firstReason, type SandboxUnit } from './sandbox-unit.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { VmSession } from '../../core/ports/hypervisor.ts';
 
 /** Stops the VM's clock, once no call to its guest is under way. */
 export async function pauseRun(unit: SandboxUnit, options: RunOptions, signal: AbortSignal): Promise<void> {
-  const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
+  const run = new PlanRun(unit, 'pause', options.timer ?? new PhaseTimer(unit.deps.clock));
   const session = running(unit);
   try {
-    using _shut = await timer.time('calls', () => unit.gate.shut(signal));
+    using _shut = await run.step('calls', () => unit.gate.shut(signal), { signal });
     unit.agent?.rest(true);
-    await timer.time('vmm', () => session.pause({ signal }));
+    await run.step('vmm', () => session.pause({ signal }), { signal });
     await unit.actor.commit({ target: 'sandbox', kind: 'paused' });
   } catch (error) {
     // Half paused is not a state: it runs, or it is paused and says so.
@@ -23,16 +24,16 @@ export async function pauseRun(unit: SandboxUnit, options: RunOptions, signal: A
 
 /** Lets the clock go on and sets the guest's time right before anybody is told. */
 export async function resumeRun(unit: SandboxUnit, options: RunOptions, signal: AbortSignal): Promise<void> {
-  const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
+  const run = new PlanRun(unit, 'resume', options.timer ?? new PhaseTimer(unit.deps.clock));
   const session = running(unit);
-  await timer.time('vmm', () => session.resume({ signal }));
+  await run.step('vmm', () => session.resume({ signal }), { signal });
   unit.agent?.rest(false);
   if (unit.agent !== undefined) {
     const handle = unit.agent;
-    await timer.time('clock', async () => {
+    await run.step('clock', async () => {
       const agent = await handle.get({ signal });
       await agent.setTime(unit.deps.clock.wallMs(), { signal });
-    });
+    }, { signal });
   }
   const anyRunning = unit.record.containers.some((container) => container.state === 'running' || container.state === 'paused');
   await unit.actor.commit({ target: 'sandbox', kind: anyRunning ? 'resumed-running' : 'resumed-ready' });

@@ -6,6 +6,8 @@ import type { GuestProcess } from '../../core/ports/agent.ts';
 import type { Containers } from './container-operations.ts';
 import type { Deps } from './deps.ts';
 import { ExecSession } from './exec-session.ts';
+import { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
 import { exitStatus } from './process-pump.ts';
 import type { Registry } from './registry.ts';
 import { judge, type SandboxUnit } from './sandbox-unit.ts';
@@ -100,7 +102,9 @@ export class Recovery {
       await this.#ended(unit, 'UNKNOWN', 'its record names no VM');
       return;
     }
-    const session = await deps.hypervisor.adopt(before.vm, before.vmSpec, {});
+    const run = new PlanRun(unit, 'recover', new PhaseTimer(deps.clock));
+    const { vm, vmSpec } = before;
+    const session = await run.step('vmm', () => deps.hypervisor.adopt(vm, vmSpec, {}));
     if (session === undefined) {
       const { cause, detail } = await this.#judgeAbsent(unit);
       await this.#ended(unit, cause, `while the daemon was away, ${detail}`);
@@ -108,14 +112,14 @@ export class Recovery {
     }
     unit.watchSession(session);
     if (before.profile.sharedFs === 'virtiofs') {
-      const share = await deps.shares.adopt(sharePlace(unit));
+      const share = await run.step('share', () => deps.shares.adopt(sharePlace(unit)));
       if (share === undefined) {
-      await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away');
-      return;
-    }
+        await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away');
+        return;
+      }
       unit.watchShare(share);
     }
-    const status = await session.status();
+    const status = await run.step('status', () => session.status());
     if (status === 'paused') {
       this.#expectAgent(unit, before);
       await unit.actor.commit({ target: 'sandbox', kind: 'found-paused' });
@@ -125,7 +129,7 @@ export class Recovery {
       await this.#ended(unit, status === 'guest-panicked' ? 'GUEST_PANIC' : 'GUEST_SHUTDOWN', `the VM was found ${status}`);
       return;
     }
-    await this.#meetAgent(unit, before);
+    await this.#meetAgent(unit, before, run);
     const runs = unit.record.containers.some((container) => container.state === 'running' || container.state === 'paused');
     await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });
   }
@@ -145,12 +149,12 @@ export class Recovery {
     handle.connectWhenever((agent) => { void this.#meetProcesses(unit, () => agent.processes()); });
   }
 
-  async #meetAgent(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
+  async #meetAgent(unit: SandboxUnit, before: SandboxRecord, run: PlanRun<'recover'>): Promise<void> {
     if (before.profile.agent === 'none') return;
     const handle = unit.makeAgent();
     try {
-      const agent = await handle.connect(ADOPT_AGENT_MS, {});
-      await this.#meetProcesses(unit, () => agent.processes());
+      const agent = await run.step('agent', () => handle.connect(ADOPT_AGENT_MS, {}));
+      await run.step('processes', () => this.#meetProcesses(unit, () => agent.processes()));
     } catch (error) {
       // The VM runs: it is kept, and its agent is asked again and again.
       await unit.condition('agent_unreachable', toDomainError(error).message);

@@ -1,7 +1,9 @@
 import { deferred, raceSignal, type Deferred } from '../../base/abort.ts';
 import type { SandboxEffect } from '../../core/machine/sandbox-machine.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { PlanRecord } from '../../core/machine/plans.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
+import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import { announcement } from './announce.ts';
@@ -58,6 +60,7 @@ export class SandboxActor {
   /** The first record of a sandbox: the intent, on disk before anything is made. */
   async begin(): Promise<void> {
     await this.#deps.store.save(this.#record.id, this.#record);
+    await this.#deps.failpoints?.reach('record/sandbox:intent', this.#record.name);
     this.#deps.metrics.sandboxState(undefined, this.#record.state);
     await this.#deps.hub.publish({ type: 'SANDBOX_CREATING', atMs: this.#deps.clock.wallMs(), sandboxId: this.#record.id, containerId: '', name: this.#record.name, message: '', attributes: {} });
   }
@@ -108,6 +111,7 @@ export class SandboxActor {
     const outcome = apply(before, change);
     if (outcome.kind === 'ignored') return before;
     await this.#save(change, outcome);
+    if (this.#deps.failpoints !== undefined) await this.#betweenRecordAndEffects(this.#deps.failpoints, change);
     this.#record = outcome.record;
     this.#gone = outcome.gone;
     this.#count(before, outcome);
@@ -136,6 +140,12 @@ export class SandboxActor {
       this.#unsaved = true;
       this.#saveLater();
     }
+  }
+
+  async #betweenRecordAndEffects(failpoints: Failpoints, change: Change): Promise<void> {
+    if (change.target === 'facts') return;
+    const record: PlanRecord = change.target === 'new-container' ? 'container:intent' : change.target === 'sandbox' ? `sandbox:${change.kind}` : `container:${change.kind}`;
+    await failpoints.reach(`record/${record}`, this.#record.name);
   }
 
   #saveLater(): void {
