@@ -16,10 +16,7 @@ import { VivAgent } from './viv/viv-agent.ts';
 
 /** Where both agents listen, by the kata protocol's convention. */
 const AGENT_VSOCK_PORT = 1024;
-/**
- * A port may lose what is sent while its guest opens it. A first Check that gets no answer for so long is not waited for any longer: the link begins
- * anew, which an agent that was only slow takes without harm.
- */
+/** A first Check that gets no answer for so long is not waited for any longer: the link begins anew, which an agent that was only slow takes without harm. */
 const FIRST_CHECK_MS = 5_000;
 
 export interface ConnectorDeps {

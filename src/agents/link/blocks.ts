@@ -11,6 +11,18 @@ const KIND_HELLO = 1;
 const KIND_ACK = 2;
 const KIND_GO = 3;
 const VERSION = 1;
+const KINDS: readonly (number | undefined)[] = [KIND_HELLO, KIND_ACK, KIND_GO];
+
+/**
+ * A token for the next hello, drawn until it does not begin with a kind byte. A HELLO ends with this token, and the next block may begin with it: a guest
+ * that waits for this token and a GO would else take the beginning of the second for the kind of the first, and would be out of step for good.
+ */
+export function freshToken(random: (bytes: number) => Uint8Array): Token {
+  for (;;) {
+    const token = random(TOKEN_BYTES);
+    if (!KINDS.includes(token[0])) return token;
+  }
+}
 
 /** The beginning of an ACK, before its instance. */
 export const ACK_MARK_BYTES = TOKEN_BYTES + 2;

@@ -5,7 +5,7 @@ import { DomainError } from '../../core/model/errors.ts';
 import type { ByteStream, Clock, IdSource } from '../../core/ports/host.ts';
 import { HandoverStream } from '../channel/handover-stream.ts';
 import type { Token } from './blocks.ts';
-import { BOOT_TOKEN, TOKEN_BYTES } from './blocks.ts';
+import { BOOT_TOKEN, freshToken } from './blocks.ts';
 import type { Agreement } from './machine.ts';
 import { LinkMachine } from './machine.ts';
 import type { TokenStore } from './token-store.ts';
@@ -42,7 +42,7 @@ export async function establishLink(raw: ByteStream, deps: LinkDeps, options: Li
   const stream = new HandoverStream(raw);
   try {
     const known = withBoot(await deps.tokens.load(options.tokenFile));
-    const next = deps.ids.random(TOKEN_BYTES);
+    const next = freshToken((bytes) => deps.ids.random(bytes));
     await deps.tokens.save(options.tokenFile, [...known, next]);
     throwIfAborted(options.signal);
     const machine = new LinkMachine(known, next);

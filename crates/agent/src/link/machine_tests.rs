@@ -56,6 +56,18 @@ fn the_first_hello_bears_the_boot_token() {
 }
 
 #[test]
+fn greetings_that_are_repeated_do_not_open_the_link_too_early() {
+    // Kind bytes are left out: the host draws no such token (docs/protocols/agent-link.md).
+    for first in (0..=u8::MAX).filter(|first| !(KIND_HELLO..=KIND_GO).contains(first)) {
+        let mut next = B;
+        next[0] = first;
+        let mut link = Link::new(INSTANCE);
+        let wire = [hello(BOOT, next), hello(BOOT, next), hello(A, next), go(next), b"frames\x01".to_vec()].concat();
+        assert_eq!(feed(&mut link, &wire), [ack(next), Seen::Go, Seen::Bytes(b"frames\x01".to_vec())], "{first}");
+    }
+}
+
+#[test]
 fn the_handshake_is_found_however_it_is_cut() {
     let wire = [hello(BOOT, A), go(A), b"frames".to_vec()].concat();
     for cut in 1..wire.len() {

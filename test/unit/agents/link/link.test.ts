@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { BOOT_TOKEN, go, hello } from '../../../../src/agents/link/blocks.ts';
+import { BOOT_TOKEN, freshToken, go, hello } from '../../../../src/agents/link/blocks.ts';
 import { establishLink } from '../../../../src/agents/link/establish.ts';
 import type { Link } from '../../../../src/agents/link/establish.ts';
 import { LinkMachine } from '../../../../src/agents/link/machine.ts';
@@ -81,6 +81,24 @@ function setup(next: Uint8Array = C): Setup {
 async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   return await promise.catch((error: unknown) => (error as { reason?: string }).reason ?? (error as Error).message);
 }
+
+describe('a token for the next hello', () => {
+  it.each([1, 2, 3])('never begins with the kind byte %i: a HELLO that is sent again and a GO would be read as one block', (kind) => {
+    const draws = [Buffer.alloc(16, kind), Buffer.alloc(16, kind), Buffer.alloc(16, 4)];
+    expect(freshToken(() => draws.shift()!)).toEqual(Buffer.alloc(16, 4));
+  });
+
+  it('opens a guest that was greeted again and again at the first byte of the frames, whatever its first byte', () => {
+    for (let first = 0; first < 256; first += 1) {
+      const draws = [first, 0x80].map((byte) => Buffer.concat([Uint8Array.of(byte), Buffer.from('-next-token-bbb')]));
+      const next = freshToken(() => draws.shift()!);
+      const seen: string[] = [];
+      const guest = new GuestLink(INSTANCE, { hello: () => seen.push('ack'), go: () => seen.push('go'), bytes: (bytes) => seen.push(Buffer.from(bytes).toString()) });
+      guest.receive(Buffer.concat([hello(BOOT_TOKEN, next), hello(BOOT_TOKEN, next), hello(A, next), go(next), Buffer.from('frames\u0001')]));
+      expect(seen.join('|')).toBe('ack|go|frames\u0001');
+    }
+  });
+});
 
 describe('establishing a link', () => {
   it('greets a guest that is up at once, and opens the link at the moment the ACK comes', async () => {
