@@ -32,7 +32,8 @@ export type ErrorReason =
   | 'OFFSET_OUT_OF_RANGE'
   | 'RECOVERING'
   | 'INTERNAL'
-  | 'GUEST_BUILD_FAILED';
+  | 'GUEST_BUILD_FAILED'
+  | 'MESSAGE_TOO_LARGE';
 
 /** One wrong field of a request. */
 export interface FieldViolation {

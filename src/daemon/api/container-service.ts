@@ -10,13 +10,11 @@ import type { ContainerOperations } from '../services/facade.ts';
 import type { ApiContext, RequestContext } from './call-context.ts';
 import { modeToWire, phasesToWire } from './convert-common.ts';
 import { containerStatsToWire, containerToWire, exitToWire, logEventToWire } from './convert-container.ts';
-import { parsed } from './field-errors.ts';
 import { firstMessage, laterMessages } from './first-message.ts';
 import { openAttach, openExec, STREAM_OPENERS } from './open-stream.ts';
 import { ProcessPump } from './process-stream.ts';
-import { parseContainerCall, parseContainerRef } from './validate-calls.ts';
+import { parseContainerCall, parseContainerRef, parseStopContainer } from './validate-calls.ts';
 import { parseCreateContainer, parseKill, parseListContainers } from './validate-container.ts';
-import { checkDurationMs } from './validate-fields.ts';
 import { parseLogs, parseResizeTty } from './validate-streams.ts';
 
 /** vivarium.v1.ContainerService: parse, call, convert. */
@@ -42,8 +40,7 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
   }
 
   async stopContainer(request: StopContainerRequest, { signal }: ApiContext): Promise<StopContainerResponse> {
-    const { ref, requestId } = parseContainerCall(request);
-    const graceMs = parsed((errors) => checkDurationMs(errors, 'grace', request.grace));
+    const { ref, requestId, graceMs } = parseStopContainer(request);
     const { value, phases } = await this.#containers.stop(ref, graceMs, { requestId, signal });
     return { container: containerToWire(value), phases: phasesToWire(phases) };
   }

@@ -30,7 +30,7 @@ export async function openAttach(containers: ContainerOperations, message: Extra
     const { value } = message;
     const { ref, requestId } = parsed((errors) => ({
       ref: checkReference(errors, 'start.container_id', value.containerId),
-      requestId: checkRequestId(errors, value.requestId),
+      requestId: checkRequestId(errors, value.requestId, 'start.request_id'),
     }));
     const how = { stdin: value.stdin, replay: value.replay, from: undefined, start: value.startContainer };
     return { stream: await containers.attach(ref, how, { requestId, signal }), takesStdin: value.stdin };

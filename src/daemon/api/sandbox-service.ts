@@ -13,8 +13,8 @@ import { sandboxStatsToWire, sandboxToWire, waitToWire } from './convert-sandbox
 import { parsed } from './field-errors.ts';
 import { firstMessage, laterMessages } from './first-message.ts';
 import { LIMITS } from './limits.ts';
-import { parseSandboxCall, parseSandboxRef } from './validate-calls.ts';
-import { checkDurationMs, checkLabels, checkReference } from './validate-fields.ts';
+import { parseSandboxCall, parseSandboxRef, parseStopSandbox, parseUpdateSandbox } from './validate-calls.ts';
+import { checkReference } from './validate-fields.ts';
 import { parseCreateSandbox, parseListSandboxes } from './validate-sandbox.ts';
 
 /** vivarium.v1.SandboxService: parse, call, convert. */
@@ -38,8 +38,7 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
   }
 
   async stopSandbox(request: StopSandboxRequest, { signal }: ApiContext): Promise<StopSandboxResponse> {
-    const { ref, requestId } = parseSandboxCall(request);
-    const graceMs = parsed((errors) => checkDurationMs(errors, 'grace', request.grace));
+    const { ref, requestId, graceMs } = parseStopSandbox(request);
     const { value, phases } = await this.#sandboxes.stop(ref, { force: request.force, graceMs }, { requestId, signal });
     return { sandbox: sandboxToWire(value), phases: phasesToWire(phases) };
   }
@@ -80,8 +79,7 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
   }
 
   async updateSandbox(request: UpdateSandboxRequest, { signal }: ApiContext): Promise<UpdateSandboxResponse> {
-    const { ref, requestId } = parseSandboxCall(request);
-    const labels = parsed((errors) => checkLabels(errors, 'labels', request.labels));
+    const { ref, requestId, labels } = parseUpdateSandbox(request);
     return { sandbox: sandboxToWire(await this.#sandboxes.updateLabels(ref, labels, { requestId, signal })) };
   }
 

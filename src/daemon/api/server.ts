@@ -1,5 +1,6 @@
 import { createServer } from 'nice-grpc';
 import type { Server } from 'nice-grpc';
+import type { ServerOptions } from '@grpc/grpc-js';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import { deferred } from '../../base/abort.ts';
 import { HealthDefinition } from '../../gen/grpc/health/v1/health.ts';
@@ -19,6 +20,7 @@ import { EventService } from './event-service.ts';
 import { GuestService } from './guest-service.ts';
 import { HealthService } from './health.ts';
 import { HostService } from './host-service.ts';
+import { describeLibraryErrors } from './library-errors.ts';
 import { LIMITS } from './limits.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { SandboxService } from './sandbox-service.ts';
@@ -55,11 +57,14 @@ export class ApiServer {
     this.#parts = parts;
     this.#drain = new CallDrain(parts.clock);
     const middleware = new CallMiddleware(parts);
-    const server = createServer({
+    // The library hands its options on as they are; its type names only those that clients have as well.
+    const options: ServerOptions = {
       'grpc.max_receive_message_length': LIMITS.messageBytes,
       'grpc.max_send_message_length': LIMITS.messageBytes,
       'grpc.enable_channelz': 0,
-    })
+      interceptors: [describeLibraryErrors],
+    };
+    const server = createServer(options)
       .use(middleware.metrics)
       .use(middleware.log)
       .use(middleware.errors)

@@ -39,6 +39,7 @@ export const STATUS_OF_REASON = {
   RECOVERING: Status.UNAVAILABLE,
   INTERNAL: Status.INTERNAL,
   GUEST_BUILD_FAILED: Status.INTERNAL,
+  MESSAGE_TOO_LARGE: Status.RESOURCE_EXHAUSTED,
 } as const satisfies Record<ErrorReason, Status>;
 
 /** ErrorInfo.domain of every error that we make. */

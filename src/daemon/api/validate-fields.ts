@@ -31,8 +31,8 @@ export function checkOptionalReference(errors: FieldErrors, field: string, value
   return value === '' ? value : checkReference(errors, field, value);
 }
 
-export function checkRequestId(errors: FieldErrors, value: string): string {
-  errors.check(value.length <= LIMITS.requestIdLength && REQUEST_ID.test(value), 'request_id', `must be at most ${LIMITS.requestIdLength} printable ASCII characters without spaces`);
+export function checkRequestId(errors: FieldErrors, value: string, field = 'request_id'): string {
+  errors.check(value.length <= LIMITS.requestIdLength && REQUEST_ID.test(value), field, `must be at most ${LIMITS.requestIdLength} printable ASCII characters without spaces`);
   return value;
 }
 

@@ -15,7 +15,7 @@ export function parseExecStart(message: ExecStart): { containerRef: string; spec
     errors.check(message.command.length > 0, 'start.command', 'is required');
     return {
       containerRef: checkReference(errors, 'start.container_id', message.containerId),
-      requestId: checkRequestId(errors, message.requestId),
+      requestId: checkRequestId(errors, message.requestId, 'start.request_id'),
       spec: Object.freeze({
         command: checkArguments(errors, 'start.command', message.command),
         env: checkEnvironment(errors, 'start.env', message.env),
