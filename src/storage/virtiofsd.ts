@@ -32,6 +32,12 @@ const SIGKILL = 9;
 /** What it needs to act as any user of the guest and to shut itself into namespaces. */
 const CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_SETGID', 'CAP_SETUID', 'CAP_SETPCAP', 'CAP_SYS_CHROOT', 'CAP_SYS_ADMIN', 'CAP_MKNOD', 'CAP_SETFCAP'];
 
+/**
+ * With more than eight arenas and no bound, glibc's allocator counts the cpus by a system call that the seccomp filter of QEMU's virtiofsd kills it for: as
+ * soon as it has that many threads, which a kill in the guest is enough for (its interrupts and forgets come by a queue of their own).
+ */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '4' };
+
 function pathsOf(place: SharePlace): { directory: string; exported: string; socketPath: string; launchDir: string } {
   return { directory: join(place.runDir, 'shared'), exported: join(place.runDir, 'export'), socketPath: join(place.runDir, 'fs.sock'), launchDir: join(place.runDir, 'vfs') };
 }
@@ -59,7 +65,7 @@ export class VirtiofsdDriver implements ShareDriver {
       await Promise.all([files.makeDirectory(directory), files.makeDirectory(exported), files.makeDirectory(launchDir)]);
       await this.#mountViews(directory, exported, options);
       const argv = virtiofsdArgv({ path: place.virtiofsdPath, source: exported, cache: place.cache, openFiles: await this.#openFiles() }, await this.#flavour(place.virtiofsdPath, options));
-      const started = await launcher.start(launchDir, { name: 'virtiofsd', argv, keepCapabilities: CAPABILITIES, noNewPrivs: true, fds: [{ name: 'fs', kind: 'unix_listen', path: socketPath, mode: 0o600 }] }, options);
+      const started = await launcher.start(launchDir, { name: 'virtiofsd', argv, env: ENVIRONMENT, keepCapabilities: CAPABILITIES, noNewPrivs: true, fds: [{ name: 'fs', kind: 'unix_listen', path: socketPath, mode: 0o600 }] }, options);
       return this.#share(place, started);
     } catch (error) {
       throw options.signal?.aborted === true ? error : asRootfsFailure(error, place.virtiofsdPath);

@@ -70,6 +70,12 @@ it('serves a socket, and a container that is mounted later is seen where the gue
   view.socket.destroy();
 });
 
+it('is never made to count cpus, which its own seccomp filter would kill it for', async () => {
+  const share = await driver.start(place());
+  const environment = (await readFile(`/proc/${share.pid}/environ`, 'utf8')).split('\0');
+  expect(environment).toContain('MALLOC_ARENA_MAX=4');
+});
+
 it('the guest can put nothing beside its containers', async () => {
   const share = await driver.start(place());
   const view = await guestView(share);
