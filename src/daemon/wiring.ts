@@ -109,6 +109,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
       host.clock,
     ),
     places: new Places(config.root, config.run, parts.instance),
+    stopGraceMs: config.stopGrace,
     bootId,
     failpoints: armedFailpoints(process.env['VIVARIUM_FAILPOINTS'], host.clock, parts.logger),
   };

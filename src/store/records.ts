@@ -48,6 +48,7 @@ const sandboxRecord: Codec<SandboxRecord> = object<SandboxRecord>({
   state: oneOf({ creating: true, ready: true, running: true, paused: true, stopping: true, stopped: true, failed: true, deleting: true, recovering: true } as const),
   epoch: number,
   bootId: text,
+  started: maybe(flag),
   createdAtMs: number,
   readyAtMs: maybe(number),
   finishedAtMs: maybe(number),

@@ -16,6 +16,7 @@ export function fullRecord(): SandboxRecord {
     profile: profile({ allowedOverrides: ['memory', 'cpus'] }),
     state: 'running',
     epoch: 7,
+    started: true,
     readyAtMs: 2_000,
     finishedAtMs: 3_000,
     cause: 'OPERATOR_STOP',

@@ -90,6 +90,7 @@ export function sandboxRecord(change: Partial<SandboxRecord> = {}): SandboxRecor
     state: 'ready',
     epoch: 1,
     bootId: 'boot',
+    started: undefined,
     createdAtMs: 1000,
     readyAtMs: undefined,
     finishedAtMs: undefined,

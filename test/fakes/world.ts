@@ -152,6 +152,7 @@ export class World {
       guests: { resolve: async () => ({ kernel: '/vmlinux', initrd: '/initrd' }) },
       admission: new Admission({ memoryBytes: 4 * 256 * 1024 * 1024, maxSandboxes: 100, bootConcurrency: 4, queueLength: 10, queueTimeoutMs: 1000, ...limits }, this.clock),
       places: new Places('/lib', '/run', instance),
+      stopGraceMs: 10_000,
       bootId: this.bootId,
       failpoints: this.failpoints,
     };
@@ -237,6 +238,7 @@ export class FakeVm {
       return await this.#ended.promise;
     };
     return {
+      launcherPid: 41,
       ref: { driver: 'qemu', runDir: this.spec.runDir, process: { pid: 42, startTime: '1', bootId: 'boot-1' }, argv: [] },
       mode: { hypervisor: 'qemu', hypervisorVersion: '7.2.22', accelerator: 'tcg', acceleratorReason: '', machine: 'q35', transport: 'virtio-serial' },
       agentSocket: `${this.spec.runDir}/agent.sock`,

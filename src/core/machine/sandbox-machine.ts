@@ -28,6 +28,8 @@ export type SandboxEventKind =
   | 'resume-requested'
   | 'resumed-ready'
   | 'resumed-running'
+  /** A Start is over: whatever had to be launched was. */
+  | 'started'
   | 'stop-requested'
   | 'boot-requested'
   | 'delete-requested'
@@ -65,6 +67,7 @@ const REFUSE_ALL = {
   'resume-requested': 'refuse',
   'resumed-ready': 'ignore',
   'resumed-running': 'ignore',
+  started: 'ignore',
   'stop-requested': 'refuse',
   'boot-requested': 'refuse',
   'delete-requested': 'refuse',
@@ -102,7 +105,7 @@ export const SANDBOX_TABLE: Table<MachineState, SandboxEventKind, SandboxEffect>
     'vm-ended': to('creating', 'abort-run'),
     'share-ended': to('creating', 'abort-run'),
   },
-  ready: { ...ALIVE, 'pause-requested': to('ready', 'run-pause'), paused: to('paused') },
+  ready: { ...ALIVE, started: to('running'), 'pause-requested': to('ready', 'run-pause'), paused: to('paused') },
   running: { ...ALIVE, 'pause-requested': to('running', 'run-pause'), paused: to('paused') },
   paused: { ...ALIVE, 'pause-requested': 'ignore', 'resume-requested': to('paused', 'run-resume'), 'resumed-ready': to('ready'), 'resumed-running': to('running') },
   stopping: {

@@ -41,6 +41,8 @@ export interface SandboxRecord {
   /** Grows with every step of the machine. */
   readonly epoch: number;
   readonly bootId: string;
+  /** Since its VM booted it was RUNNING: paused and resumed, or found again, it is that and not READY. */
+  readonly started: boolean | undefined;
   readonly createdAtMs: number;
   readonly readyAtMs: number | undefined;
   readonly finishedAtMs: number | undefined;

@@ -52,6 +52,8 @@ export type VmStatus = 'running' | 'paused' | 'shutdown' | 'guest-panicked' | 'i
 
 export interface VmSession {
   readonly ref: VmRef;
+  /** Its launcher, the parent of its process. */
+  readonly launcherPid: number;
   readonly mode: Pick<Mode, 'hypervisor' | 'hypervisorVersion' | 'accelerator' | 'acceleratorReason' | 'machine' | 'transport'>;
   /** Unix socket of the agent's port; undefined without one. */
   readonly agentSocket: string | undefined;

@@ -19,13 +19,16 @@ const CONTAINER_STATES: Partial<Record<ContainerRecord['state'], EventType>> = {
   exited: 'CONTAINER_EXITED',
 };
 
-/** What watchers are told of a change that is on disk now. Pure; at most one event a change. */
-export function announcement(before: SandboxRecord, change: Change, outcome: Outcome, atMs: number): DomainEvent | undefined {
-  if (outcome.kind === 'ignored') return undefined;
+/** What watchers are told of a change that is on disk now. Pure. Two events when a container's start makes its sandbox a running one. */
+export function announcements(before: SandboxRecord, change: Change, outcome: Outcome, atMs: number): readonly DomainEvent[] {
+  if (outcome.kind === 'ignored') return [];
   const type = eventType(before, change, outcome);
-  if (type === undefined) return undefined;
-  const { record } = outcome;
-  const container = outcome.container?.record;
+  const first = type === undefined ? [] : [event(type, outcome.record, outcome.container?.record, atMs)];
+  const runs = outcome.container !== undefined && before.state === 'ready' && outcome.record.state === 'running';
+  return runs ? [...first, event('SANDBOX_RUNNING', outcome.record, undefined, atMs)] : first;
+}
+
+function event(type: EventType, record: SandboxRecord, container: ContainerRecord | undefined, atMs: number): DomainEvent {
   const cause = container === undefined ? record.cause : container.exit?.cause;
   return {
     type,

@@ -47,9 +47,10 @@ function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Par
   const next = step(SANDBOX_TABLE, record.state, kind);
   if (next.kind === 'ignored') return { kind: 'ignored' };
   if (next.kind === 'refused') throw wrongState(record, kind);
-  const state = next.to === 'gone' ? record.state : next.to;
+  const state = next.to === 'gone' ? record.state : next.to === 'ready' && record.started === true ? 'running' : next.to;
   const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: record.causeDetail } : {};
-  return { kind: 'changed', record: { ...record, ...patch, ...first, state, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+  const started = state === 'running' ? true : kind === 'boot-requested' ? undefined : record.started;
+  return { kind: 'changed', record: { ...record, ...patch, ...first, state, started, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
 }
 
 function newContainer(record: SandboxRecord, container: ContainerRecord): Outcome {
@@ -77,8 +78,9 @@ function containerChange(record: SandboxRecord, id: string, kind: ContainerEvent
   const changed: ContainerRecord = { ...container, ...patch, state: next.to === 'gone' ? container.state : next.to };
   const containers = gone ? record.containers.filter((other) => other !== container) : record.containers.map((other) => (other === container ? changed : other));
   // A container that starts makes a ready sandbox a running one, in the same step.
-  const state = changed.state === 'running' && record.state === 'ready' ? 'running' : record.state;
-  return { kind: 'changed', record: { ...record, containers, state, epoch: record.epoch + 1 }, gone: false, effects: [], container: { record: changed, before: container.state, gone } };
+  const starts = changed.state === 'running' && record.state === 'ready';
+  const moved = starts ? ({ state: 'running', started: true } as const) : {};
+  return { kind: 'changed', record: { ...record, containers, ...moved, epoch: record.epoch + 1 }, gone: false, effects: [], container: { record: changed, before: container.state, gone } };
 }
 
 const REMEDIES: Partial<Record<SandboxRecord['state'], string>> = {

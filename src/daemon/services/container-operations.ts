@@ -12,6 +12,7 @@ import { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
 import type { ExecLauncher } from './exec-launcher.ts';
 import type { ContainerOperations, ContainerView, MutateOptions, Offsets, Page, PageRequest, ProcessStream, Timed } from './facade.ts';
+import { mustNotRest, mustRun, reachableAgent } from './guest-access.ts';
 import { hasLabels, page } from './pages.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
@@ -19,7 +20,6 @@ import type { Registry } from './registry.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { signalNumber } from './signals.ts';
 
-const DEFAULT_GRACE_MS = 10_000;
 const START: Offsets = { stdout: 0n, stderr: 0n };
 
 /** Every verb on a container. */
@@ -89,11 +89,12 @@ export class Containers implements ContainerOperations {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
     await unit.serial.run(async () => {
+      if (!hasEnded(unit)) mustNotRest(unit, 'stop');
       const paused = unit.record.state === 'paused';
       await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'stop-requested' });
       if (hasEnded(unit)) return;
       const signal = signalNumber(unit.record.spec.stopSignal) ?? 15;
-      await new PlanRun(unit.sandbox, 'container-stop', timer).step('stop', () => stopInGuest(unit, signal, graceMs ?? DEFAULT_GRACE_MS, { ...options, wasPaused: paused }), options);
+      await new PlanRun(unit.sandbox, 'container-stop', timer).step('stop', () => stopInGuest(unit, signal, graceMs ?? this.#deps.stopGraceMs, { ...options, wasPaused: paused }), options);
     });
     return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
   }
@@ -105,7 +106,7 @@ export class Containers implements ContainerOperations {
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'kill-requested' });
     const run = new PlanRun(unit.sandbox, 'container-kill', new PhaseTimer(this.#deps.clock));
     await unit.sandbox.gate.through(async () => {
-      const agent = await this.#agent(unit, options);
+      const agent = await reachableAgent(unit, options);
       await run.step('signal', () => agent.signal({ containerId: unit.id, execId: undefined }, number, all, options), options);
     }, options.signal);
   }
@@ -115,6 +116,7 @@ export class Containers implements ContainerOperations {
     const timer = new PhaseTimer(this.#deps.clock);
     const { name } = unit.record;
     await unit.serial.run(async () => {
+      mustNotRest(unit, 'delete');
       const ran = !hasEnded(unit);
       await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: how.force ? 'force-delete-requested' : 'delete-requested' });
       await this.#destroy(unit, ran, timer);
@@ -169,15 +171,16 @@ export class Containers implements ContainerOperations {
 
   async stats(ref: string, options: WaitOptions): ReturnType<ContainerOperations['stats']> {
     const unit = this.#registry.container(ref);
-    this.#mustRun(unit, 'ask for statistics');
-    const agent = await this.#agent(unit, options);
+    mustRun(unit, 'ask for statistics');
+    const agent = await reachableAgent(unit, options);
     return { containerId: unit.id, atMs: this.#deps.clock.wallMs(), usage: await agent.usage(unit.id, options) };
   }
 
   async resizeTty(ref: string, execId: string, size: TtySize): Promise<void> {
     const unit = this.#registry.container(ref);
+    mustNotRest(unit, 'resize');
     if (execId !== '') { await this.#registry.exec(execId).resize(size); return; }
-    const agent = await this.#agent(unit, {});
+    const agent = await reachableAgent(unit, {});
     await agent.resizeTty({ containerId: unit.id, execId: undefined }, size.rows, size.columns);
   }
 
@@ -272,27 +275,13 @@ export class Containers implements ContainerOperations {
       const before = unit.record.state;
       await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'pause-requested' : 'resume-requested' });
       if (verb === 'pause' && before === 'paused') return;
-      const agent = await this.#agent(unit, options);
+      const agent = await reachableAgent(unit, options);
       const timer = new PhaseTimer(this.#deps.clock);
       if (verb === 'pause') await new PlanRun(unit.sandbox, 'container-pause', timer).step('freeze', () => agent.pauseContainer(unit.id, options), options);
       else await new PlanRun(unit.sandbox, 'container-resume', timer).step('thaw', () => agent.resumeContainer(unit.id, options), options);
       await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'paused' : 'resumed' });
     });
     return this.#view(unit);
-  }
-
-  async #agent(unit: ContainerUnit, options: WaitOptions): ReturnType<NonNullable<SandboxUnit['agent']>['get']> {
-    const { agent, record } = unit.sandbox;
-    if (agent === undefined || record.state === 'paused') {
-      throw new DomainError('WRONG_STATE', `sandbox ${record.name} is ${record.state}`, { sandboxId: record.id, containerId: unit.id, remedy: record.state === 'paused' ? 'resume the sandbox first' : 'start the sandbox first' });
-    }
-    return await agent.get(options);
-  }
-
-  #mustRun(unit: ContainerUnit, what: string): void {
-    const { state } = unit.record;
-    if (state === 'running' || state === 'paused') return;
-    throw new DomainError('WRONG_STATE', `cannot ${what}: container ${unit.record.name} is ${state}`, { containerId: unit.id, remedy: 'start it first' });
   }
 
   #view(unit: ContainerUnit): ContainerView {

@@ -67,6 +67,8 @@ export interface Deps {
   readonly guests: GuestSource;
   readonly admission: Admission;
   readonly places: Places;
+  /** Between SIGTERM and SIGKILL when a caller does not say. */
+  readonly stopGraceMs: number;
   /** The host's boot id. */
   readonly bootId: string;
   /** Faults on command; undefined on any host that serves. */

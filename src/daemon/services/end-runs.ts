@@ -13,7 +13,6 @@ import { signalNumber } from './signals.ts';
 /** The plans that end with a VM gone share its last steps. */
 type EndRun = PlanRun<'stop'> | PlanRun<'clean'> | PlanRun<'delete'>;
 
-const DEFAULT_GRACE_MS = 10_000;
 /** For the guest to sync its file systems; it holds nothing that a container wrote and was told was written. */
 const GUEST_DOWN_MS = 1000;
 const LOST_EXIT_CODE = 255;
@@ -23,7 +22,7 @@ export async function stopRun(unit: SandboxUnit, options: RunOptions, signal: Ab
   const run = new PlanRun(unit, 'stop', options.timer ?? new PhaseTimer(unit.deps.clock));
   unit.hint('OPERATOR_STOP', options.force === true ? 'stopped with force' : 'stopped');
   if (options.force !== true && unit.agent?.current !== undefined) {
-    await run.step('containers', () => stopContainers(unit, options.graceMs ?? DEFAULT_GRACE_MS, signal), { signal });
+    await run.step('containers', () => stopContainers(unit, options.graceMs ?? unit.deps.stopGraceMs, signal), { signal });
     await run.step('guest', () => guestDown(unit), { signal });
   }
   await finish(unit, run, { cause: 'OPERATOR_STOP', causeDetail: options.force === true ? 'stopped with force' : '' });

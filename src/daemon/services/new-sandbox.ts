@@ -24,6 +24,7 @@ export async function newSandbox(deps: Deps, id: string, spec: SandboxSpec): Pro
     state: 'creating',
     epoch: 1,
     bootId: deps.bootId,
+    started: undefined,
     createdAtMs: deps.clock.wallMs(),
     readyAtMs: undefined,
     finishedAtMs: undefined,

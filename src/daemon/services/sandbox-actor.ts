@@ -6,7 +6,7 @@ import type { SandboxRecord } from '../../core/model/record.ts';
 import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
-import { announcement } from './announce.ts';
+import { announcements } from './announce.ts';
 import { apply, type Change, type Outcome, type RunOptions } from './change.ts';
 import type { Deps } from './deps.ts';
 
@@ -118,8 +118,7 @@ export class SandboxActor {
     for (const effect of outcome.effects) {
       if (effect !== 'remove-record') this.#effects(effect, change.target === 'sandbox' ? (change.run ?? {}) : {});
     }
-    const event = announcement(before, change, outcome, this.#deps.clock.wallMs());
-    if (event !== undefined) {
+    for (const event of announcements(before, change, outcome, this.#deps.clock.wallMs())) {
       this.#log.info({ event: event.type, container: event.containerId, cause: event.cause, exit: event.exitCode }, event.message === '' ? event.type : event.message);
       await this.#deps.hub.publish(event);
     }

@@ -14,7 +14,7 @@ export async function sandboxStats(unit: SandboxUnit, meter: ProcessMeter, optio
 
 export async function hostProcesses(unit: SandboxUnit, meter: ProcessMeter): Promise<readonly ProcessUsage[]> {
   const pids: (readonly [string, number])[] = [];
-  if (unit.session !== undefined) pids.push(['vmm', unit.session.ref.process.pid]);
+  if (unit.session !== undefined) pids.push(['vmm', unit.session.ref.process.pid], ['vmm-launcher', unit.session.launcherPid]);
   if (unit.share !== undefined) pids.push(['virtiofsd', unit.share.pid], ['virtiofsd-launcher', unit.share.launcherPid]);
   const usages = await Promise.all(pids.map(async ([role, pid]) => ({ role, pid, usage: await meter(pid) })));
   return usages.flatMap(({ role, pid, usage }) => (usage === undefined ? [] : [{ role, pid, cpuMs: usage.cpuSeconds * 1000, rssBytes: usage.rssBytes, pssBytes: usage.pssBytes }]));

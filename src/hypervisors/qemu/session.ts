@@ -50,6 +50,10 @@ export class QemuSession implements VmSession {
     void parts.process.ended.then(() => { monitor[Symbol.dispose](); });
   }
 
+  get launcherPid(): number {
+    return this.#parts.process.launcherPid;
+  }
+
   get ended(): Promise<ProcessEnd> {
     return this.#parts.process.ended;
   }

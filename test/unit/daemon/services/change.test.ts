@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../../../src/core/model/errors.ts';
-import { announcement } from '../../../../src/daemon/services/announce.ts';
+import { announcements } from '../../../../src/daemon/services/announce.ts';
 import { apply, type Change } from '../../../../src/daemon/services/change.ts';
 import { CONTAINER_ID, containerRecord, sandboxRecord } from '../../../fakes/records.ts';
 
@@ -63,23 +63,32 @@ describe('apply', () => {
   });
 });
 
-describe('announcement', () => {
+describe('announcements', () => {
   it('tells an exit with its code and cause', () => {
     const before = sandboxRecord({ state: 'running', containers: [containerRecord({ state: 'running' })] });
     const exit = { code: 7, signal: 0, oomKilled: false, atMs: 5, cause: 'CONTAINER_EXIT', detail: '' } as const;
     const change: Change = { target: 'container', id: CONTAINER_ID, kind: 'exited', patch: { exit } };
-    expect(announcement(before, change, apply(before, change), 9)).toMatchObject({ type: 'CONTAINER_EXITED', exitCode: 7, cause: 'CONTAINER_EXIT', containerId: CONTAINER_ID, atMs: 9 });
+    expect(announcements(before, change, apply(before, change), 9)).toMatchObject([{ type: 'CONTAINER_EXITED', exitCode: 7, cause: 'CONTAINER_EXIT', containerId: CONTAINER_ID, atMs: 9 }]);
   });
 
   it('says resumed, not running, after a pause', () => {
     const before = sandboxRecord({ state: 'paused' });
     const change: Change = { target: 'sandbox', kind: 'resumed-running' };
-    expect(announcement(before, change, apply(before, change), 0)?.type).toBe('SANDBOX_RESUMED');
+    expect(announcements(before, change, apply(before, change), 0).map(({ type }) => type)).toEqual(['SANDBOX_RESUMED']);
+  });
+
+  it('tells of the sandbox as well when a container\'s start makes it run', () => {
+    const before = sandboxRecord({ state: 'ready', containers: [containerRecord({ state: 'created' })] });
+    const change: Change = { target: 'container', id: CONTAINER_ID, kind: 'started' };
+    expect(announcements(before, change, apply(before, change), 0)).toMatchObject([
+      { type: 'CONTAINER_STARTED', containerId: CONTAINER_ID },
+      { type: 'SANDBOX_RUNNING', containerId: '', name: 'sb' },
+    ]);
   });
 
   it('is silent when no state changed', () => {
     const before = sandboxRecord({ state: 'ready' });
     const change: Change = { target: 'sandbox', kind: 'pause-requested' };
-    expect(announcement(before, change, apply(before, change), 0)).toBeUndefined();
+    expect(announcements(before, change, apply(before, change), 0)).toEqual([]);
   });
 });

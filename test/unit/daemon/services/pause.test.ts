@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sandboxSpec } from '../../../fakes/records.ts';
+import { containerSpec, sandboxSpec } from '../../../fakes/records.ts';
 import { World, type TestServices } from '../../../fakes/world.ts';
 
 const CALL = { requestId: '' };
@@ -36,5 +36,49 @@ describe('a guest', () => {
     await services.sandboxes.resume('sb', CALL);
     expect(told).toEqual(['ready: deadlines rest, VM runs', 'paused: deadlines go on, VM runs', 'paused: clock 0 ms off, VM runs']);
     expect(services.sandboxes.get('sb').state).toBe('ready');
+  });
+});
+
+describe('a paused sandbox', () => {
+  const SIZE = { rows: 24, columns: 80 };
+
+  async function paused(): Promise<TestServices> {
+    const world = new World();
+    const services = world.services();
+    await services.sandboxes.create(sandboxSpec({ name: 'sb' }), CALL);
+    await services.containers.create('sb', containerSpec({ name: 'ctr' }), CALL);
+    await services.containers.start('ctr', CALL);
+    await services.sandboxes.pause('sb', CALL);
+    return services;
+  }
+
+  const REFUSED: readonly (readonly [string, (services: TestServices) => Promise<unknown>])[] = [
+    ['Exec', ({ containers }) => containers.exec('ctr', { command: ['true'], env: [], workingDir: '', user: '', tty: false, stdin: false, ttySize: undefined, privileged: false }, CALL)],
+    ['CreateContainer', ({ containers }) => containers.create('sb', containerSpec({ name: 'other' }), CALL)],
+    ['StartContainer', ({ containers }) => containers.start('ctr', CALL)],
+    ['StopContainer', ({ containers }) => containers.stop('ctr', 0, CALL)],
+    ['KillContainer', ({ containers }) => containers.kill('ctr', 'SIGKILL', true, CALL)],
+    ['DeleteContainer', ({ containers }) => containers.delete('ctr', { force: true }, CALL)],
+    ['PauseContainer', ({ containers }) => containers.pause('ctr', CALL)],
+    ['ResizeContainerTty', ({ containers }) => containers.resizeTty('ctr', '', SIZE)],
+    ['GetContainerStats', ({ containers }) => containers.stats('ctr', {})],
+  ];
+
+  it.each(REFUSED)('refuses %s at once and stays as it is', async (_name, call) => {
+    const services = await paused();
+    await expect(call(services)).rejects.toMatchObject({ reason: 'WRONG_STATE', details: { sandboxId: services.sandboxes.get('sb').id, remedy: expect.stringContaining('resume') as string } });
+    expect(services.containers.get('ctr').container.state).toBe('running');
+    expect(services.sandboxes.get('sb').state).toBe('paused');
+  });
+
+  it('is deleted while it is paused', async () => {
+    const services = await paused();
+    await services.sandboxes.delete('sb', { force: true }, CALL);
+    expect(() => services.sandboxes.get('sb')).toThrow('no such sandbox');
+  });
+
+  it('is stopped with grace: it goes on for that', async () => {
+    const services = await paused();
+    await expect(services.sandboxes.stop('sb', { force: false, graceMs: 0 }, CALL)).resolves.toMatchObject({ value: { state: 'stopped' } });
   });
 });
