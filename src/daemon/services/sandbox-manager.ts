@@ -1,4 +1,3 @@
-import { linkSignals, raceSignal } from '../../base/abort.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { SandboxRecord, SandboxState } from '../../core/model/record.ts';
 import type { Phase } from '../../core/model/outcome.ts';
@@ -41,7 +40,7 @@ export class SandboxManager implements SandboxOperations {
   async create(spec: SandboxSpec, options: MutateOptions): Promise<Timed<SandboxRecord>> {
     if (this.#draining) throw new DomainError('SHUTTING_DOWN', 'the daemon is stopping', { remedy: 'try again once it is back' });
     const timer = new PhaseTimer(this.#deps.clock);
-    const id = options.attempt?.subject ?? this.#deps.ids.id();
+    const id = this.#deps.ids.id();
     if (spec.name !== '') this.#registry.reserveName('sandbox', spec.name, id);
     try {
       const record = await newSandbox(this.#deps, id, spec);
@@ -105,17 +104,6 @@ export class SandboxManager implements SandboxOperations {
     return this.#registry.sandbox(ref).record;
   }
 
-  async recovered(id: string, options: WaitOptions): Promise<void> {
-    const unit = this.#registry.sandboxes.find((candidate) => candidate.id === id);
-    if (unit?.record.state !== 'recovering') return;
-    using both = linkSignals(options.signal);
-    const known = unit.actor.until((record) => record.state !== 'recovering', { signal: both.signal });
-    // Its own end, or that of all recovery: what is not known then stays so.
-    await Promise.race([known, raceSignal(this.#registry.settled, both.signal)]).finally(() => { both.abort(new Error('not waited for any more')); });
-    if (unit.record.state !== 'recovering' || unit.actor.gone) return;
-    throw new DomainError('RECOVERING', `sandbox ${unit.record.name} could not be recovered`, { sandboxId: unit.id, remedy: 'see its conditions' });
-  }
-
   list(filter: { readonly labels: Readonly<Record<string, string>>; readonly states: readonly SandboxState[] }, request: PageRequest): Page<SandboxRecord> {
     const matching = this.#registry.sandboxes
       .map((unit) => unit.record)
@@ -128,7 +116,6 @@ export class SandboxManager implements SandboxOperations {
   }
 
   async resume(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord>> {
-    if (options.attempt?.begunAtMs !== undefined) await this.#finishResume(this.#registry.sandbox(ref), options);
     return await this.#verb(ref, 'resume-requested', options, (state) => state !== 'paused');
   }
 
@@ -157,13 +144,6 @@ export class SandboxManager implements SandboxOperations {
     const record = await unit.actor.commit({ target: 'sandbox', kind, run: { signal: options.signal, timer } });
     if (!done(record.state)) await unit.runEnded({ signal: options.signal });
     return { value: unit.record, mode: unit.record.mode, phases: timer.finish() };
-  }
-
-  /** A resume that a restart of the daemon cut short: the VM goes on already, and its guest's clock may not have been set. */
-  async #finishResume(unit: SandboxUnit, options: MutateOptions): Promise<void> {
-    if (unit.record.state !== 'ready' && unit.record.state !== 'running') return;
-    const agent = await unit.agent?.get(options);
-    await agent?.setTime(this.#deps.clock.wallMs(), options);
   }
 
   /** A stop with grace needs a guest that runs. */
