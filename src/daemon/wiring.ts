@@ -49,6 +49,7 @@ import type { Deps } from './services/deps.ts';
 import { EventHub } from './services/event-hub.ts';
 import { ExecLauncher } from './services/exec-launcher.ts';
 import type { Services } from './services/facade.ts';
+import { FreshIds } from './services/fresh-ids.ts';
 import { autoMemoryBudget } from './services/memory-budget.ts';
 import { Places } from './services/places.ts';
 import { Recovery } from './services/recovery.ts';
@@ -87,9 +88,11 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const bootId = await host.processes.bootId();
   const budget = config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory;
   const journal = await openJournal(config, bootId);
+  const registry = new Registry();
   const deps: Deps = {
     ...host,
     ...storage,
+    ids: new FreshIds(host.ids, () => [...registry.sandboxes, ...registry.containers].map(({ id }) => id)),
     log: parts.logger,
     metrics: parts.metrics,
     store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
@@ -113,7 +116,6 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     bootId,
     failpoints: armedFailpoints(process.env['VIVARIUM_FAILPOINTS'], host.clock, parts.logger),
   };
-  const registry = new Registry();
   const execs = new ExecLauncher(deps, registry);
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
