@@ -19,12 +19,14 @@ interface ContainerRequest {
   readonly hostname: string;
   readonly spec: ContainerSpec;
   readonly source: ResolvedSource;
-  readonly resolvConf?: boolean;
+  readonly guestFiles?: readonly string[];
 }
 
 /** The OciTranslator port: reads what the pure functions of oci/ need and calls them. */
 export class OciTranslation implements OciTranslator {
   readonly #options: OciTranslationOptions;
+  /** Of root file systems in which processes were started: below a running container they don't change. */
+  readonly #users = new WeakMap<ResolvedSource, UserFiles>();
 
   constructor(options: OciTranslationOptions) {
     this.#options = options;
@@ -35,14 +37,15 @@ export class OciTranslation implements OciTranslator {
   }
 
   async container(request: ContainerRequest): Promise<ContainerTranslation> {
-    const { spec } = await this.#translate(request);
+    const spec = translate(request, await this.#options.readUserFiles(request.source.lower));
     const { image } = request.source;
     const stopSignal = request.spec.stopSignal === '' ? (image?.stopSignal ?? '') : request.spec.stopSignal;
     return { spec, command: spec.process.args, stopSignal: stopSignal === '' ? 'SIGTERM' : stopSignal, terminal: spec.process.terminal };
   }
 
   async process(request: ContainerRequest & { readonly execId: string; readonly exec: ExecSpec }): Promise<ProcessSetup> {
-    const { spec, users } = await this.#translate(request);
+    const users = await this.#knownUsers(request.source);
+    const spec = translate(request, users);
     return execSetup({ containerId: request.containerId, execId: request.execId, exec: request.exec, process: spec.process, users });
   }
 
@@ -51,18 +54,25 @@ export class OciTranslation implements OciTranslator {
     return [];
   }
 
-  async #translate(request: ContainerRequest): Promise<{ spec: OciRuntimeSpec; users: UserFiles }> {
-    const { source } = request;
+  /** Read once for each source that was resolved: opening two files step by step takes longer than all else that an exec needs. */
+  async #knownUsers(source: ResolvedSource): Promise<UserFiles> {
+    const known = this.#users.get(source);
+    if (known !== undefined) return known;
     const users = await this.#options.readUserFiles(source.lower);
-    const spec = containerRuntimeSpec({
-      containerId: request.containerId,
-      spec: request.spec,
-      hostname: request.hostname,
-      resolvConf: request.resolvConf === true,
-      image: source.image,
-      bundleSpec: source.bundleSpec,
-      users,
-    });
-    return { spec, users };
+    this.#users.set(source, users);
+    return users;
   }
+}
+
+function translate(request: ContainerRequest, users: UserFiles): OciRuntimeSpec {
+  const { source } = request;
+  return containerRuntimeSpec({
+    containerId: request.containerId,
+    spec: request.spec,
+    hostname: request.hostname,
+    guestFiles: request.guestFiles ?? [],
+    image: source.image,
+    bundleSpec: source.bundleSpec,
+    users,
+  });
 }

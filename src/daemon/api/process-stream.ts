@@ -60,8 +60,9 @@ export class ProcessPump {
       fail(reasonOf(signal));
     });
     try {
-      yield startedToWire(this.#stream);
+      // Output is asked for first, and waits in the queue: so the guest's answer is under way while the client is told of the start.
       this.#sendOutput().catch(fail);
+      yield startedToWire(this.#stream);
       this.#receive(messages).catch(fail);
       this.#writeStdin().catch(fail);
       for await (const message of this.#outbox) {
