@@ -3,6 +3,7 @@ import type { ProcessRunner } from '../core/ports/host.ts';
 import { NodeHostProbe } from './node-host-probe.ts';
 import { startLineProcess } from './node-line-process.ts';
 import type { ProfileSet } from './profile-set.ts';
+import type { Audit } from './services/audit.ts';
 import { doctorChecks } from './services/doctor-checks.ts';
 import { Doctor } from './services/doctor.ts';
 import type { Deps } from './services/deps.ts';
@@ -17,6 +18,7 @@ export interface HostWiringParts extends WiringParts {
   readonly profiles: ProfileSet;
   readonly images: ImageStore;
   readonly runner: ProcessRunner;
+  readonly audit: Audit;
 }
 
 /** What the daemon tells of its host, and the guest builder. */
@@ -43,6 +45,7 @@ export function wireHost(parts: HostWiringParts): { readonly hostOperations: Hos
   const hostOperations = new HostInformation({
     version: { ...BUILD, nodeVersion: process.version, instanceId: parts.instance, startedAtMs: parts.startedAtMs, pid: process.pid },
     doctor,
+    audit: parts.audit,
     probe,
     profiles: () => profiles.views(),
     images: () => images.list(),

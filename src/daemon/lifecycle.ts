@@ -13,6 +13,7 @@ import { MetricsHttp } from './api/metrics-http.ts';
 import { ApiServer } from './api/server.ts';
 import type { DaemonConfig } from './config.ts';
 import type { InstallPaths } from './install-paths.ts';
+import { AuditSchedule } from './services/audit-schedule.ts';
 import { figuresOf, usageByRole } from './services/stats.ts';
 import { wire, type Wired } from './wiring.ts';
 
@@ -46,10 +47,12 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     const wired = await wire({ config, install, instance, logger, metrics, startedAtMs });
     stack.defer(() => release(wired));
     const { settled } = await wired.recovery.begin();
-    metrics.collectLedger(() => wired.registry.sandboxes.reduce((sum, unit) => sum + unit.record.resources.length, 0));
+    const audits = new AuditSchedule({ audit: wired.audit, clock: wired.deps.clock, log: logger, intervalMs: config.auditInterval, reapOnStart: config.reapOnStart });
+    stack.defer(() => { audits.stop(); });
+    audits.begin(settled);
     metrics.collectUsage(() => usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid)));
     wired.deps.trash.empty(wired.deps.places.trashDir);
-    const server = new ApiServer({ services: wired.services, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
+    const server = new ApiServer({ services: wired.services, requests: wired.requests, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
     const address = await server.listen(config.listen);
     stack.defer(() => server.stop({ streamsMs: config.drainStreams, callsMs: config.drainCalls, closeMs: CLOSE_MS }));
     await serveMetrics(parts, wired, stack);
@@ -61,7 +64,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     await wired.deps.hub.publish({ type: 'DAEMON_STARTED', atMs: startedAtMs, sandboxId: '', containerId: '', name: '', message: '', attributes: { pid: String(process.pid), instance } });
     logger.info({ address, instance, root: config.root, run: config.run }, 'serving');
     wired.warmUp().catch((error: unknown) => { logger.warn({ error }, 'the VMM could not be asked'); });
-    settled.catch((error: unknown) => { logger.error({ error }, 'recovery failed'); });
+    settled.then(() => server.settleRequests()).catch((error: unknown) => { logger.error({ error }, 'recovery failed'); });
     return { address, settled, stop: async () => stack[Symbol.asyncDispose]() };
   } catch (error) {
     await stack[Symbol.asyncDispose]().catch((problem: unknown) => { logger.error({ error: problem }, 'not stopped whole'); });

@@ -5,6 +5,7 @@ import { GuestAgentConnector } from '../agents/connector.ts';
 import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
 import type { InstanceId } from '../core/model/ids.ts';
+import { launchEnvironment } from '../core/model/marks.ts';
 import type { HypervisorInfo } from '../core/ports/hypervisor.ts';
 import type { ImageStore } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
@@ -41,9 +42,11 @@ import type { DaemonConfig } from './config.ts';
 import { armedFailpoints } from './failpoints.ts';
 import { BuiltGuests } from './guest-source.ts';
 import { wireHost } from './host-wiring.ts';
+import { wireAudit } from './ledger-wiring.ts';
 import type { InstallPaths } from './install-paths.ts';
 import { ProfileSet } from './profile-set.ts';
 import { Admission } from './services/admission.ts';
+import type { Audit } from './services/audit.ts';
 import { Containers } from './services/container-operations.ts';
 import type { Deps } from './services/deps.ts';
 import { EventHub } from './services/event-hub.ts';
@@ -73,6 +76,7 @@ export interface Wired {
   readonly recovery: Recovery;
   readonly registry: Registry;
   readonly deps: Deps;
+  readonly audit: Audit;
   /** Asks the VMM what it can do, so that the first create need not. */
   readonly warmUp: () => Promise<HypervisorInfo>;
   readonly close: () => Promise<void>;
@@ -119,13 +123,15 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const execs = new ExecLauncher(deps, registry);
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
-  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, profiles, images: storage.images, runner: host.runner });
+  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, metrics: parts.metrics });
+  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, profiles, images: storage.images, runner: host.runner });
   return {
     services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations },
     manager,
     recovery: new Recovery(deps, registry, containers),
     registry,
     deps,
+    audit,
     warmUp: () => host.hypervisor.probe(profiles.resolve('default', {}).hypervisorPath),
     close: () => journal.close(),
   };
@@ -134,19 +140,20 @@ export async function wire(parts: WiringParts): Promise<Wired> {
 type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner };
 
 /** What touches the machine, and the VMM's driver on top of it. */
-function wireBasics({ config, logger, metrics }: WiringParts): Basics {
+function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics {
   const clock = new SystemClock();
   const dialer = new UnixDialer(clock);
   const files = new SystemFiles();
   const runner = new SystemProcessRunner();
   const processes = new ProcessTable();
-  const launcher = new LauncherClient({ launcherPath: config.launcher, runner, dialer, files, clock, processes, logger });
+  const { marks } = new Places(config.root, config.run, instance);
+  const launcher = new LauncherClient({ launcherPath: config.launcher, runner, dialer, files, clock, processes, logger, environment: (directory) => launchEnvironment(marks, directory) });
   const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
   const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner };
 }
 
-type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore };
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };
 
 function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, launcher }: Basics): Storage {
   const files = nodeStorageFiles();
@@ -155,6 +162,7 @@ function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, laun
   const images = new DirectoryImageStore(config.imageDirs, files);
   return {
     images,
+    mounter,
     trash,
     directories: new StateDirectories(mounter),
     shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),

@@ -27,6 +27,8 @@ export interface LauncherClientParts {
   readonly clock: Clock;
   readonly processes: ProcessTable;
   readonly logger: Logger;
+  /** What is added to the environment of what is started in a directory: this instance's mark. Nobody who starts something can forget it. */
+  readonly environment?: (directory: string) => Readonly<Record<string, string>>;
 }
 
 /** Starts processes that outlive the daemon, and finds them again (docs/protocols/launcher.md). */
@@ -41,7 +43,7 @@ export class LauncherClient implements Launcher {
     throwIfAborted(options.signal);
     const { files, runner, launcherPath } = this.#parts;
     await files.makeDirectory(directory);
-    await files.write(join(directory, 'spec.json'), formatLaunchSpec(spec));
+    await files.write(join(directory, 'spec.json'), formatLaunchSpec(this.#marked(directory, spec)));
     // Runs to its end even when the caller gives up: only then is it known whether there is a child to end.
     const result = await runner.run(launcherPath, [directory], { timeoutMs: START_TIMEOUT_MS }).catch(async (error: unknown) => {
       await this.#endLeftover(directory);
@@ -66,6 +68,11 @@ export class LauncherClient implements Launcher {
   }
 
   /** One attempt at the control socket: the launcher listens before it answers. Without it the record and the process table decide. */
+  #marked(directory: string, spec: LaunchSpec): LaunchSpec {
+    const { environment } = this.#parts;
+    return environment === undefined ? spec : { ...spec, env: { ...spec.env, ...environment(directory) } };
+  }
+
   async #connect(directory: string, identity: ProcessIdentity, launcherPid: number): Promise<Supervised> {
     return await Supervised.open({
       directory,

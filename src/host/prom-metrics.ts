@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Metrics } from '../core/ports/telemetry.ts';
+import type { LedgerMetrics, Metrics } from '../core/ports/telemetry.ts';
 
 const CALL_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -14,7 +14,7 @@ export interface RoleUsage {
 }
 
 /** Every metric of the daemon, declared here and nowhere else, on a registry of its own. No id is a label. */
-export class PromMetrics implements Metrics {
+export class PromMetrics implements Metrics, LedgerMetrics {
   readonly registry = new Registry();
   readonly #rpc = new Counter({ name: 'vivarium_rpc_total', help: 'Calls answered, by method and gRPC code.', labelNames: ['method', 'code'], registers: [this.registry] });
   readonly #rpcSeconds = new Histogram({ name: 'vivarium_rpc_duration_seconds', help: 'Time from request to answer, by method and gRPC code.', labelNames: ['method', 'code'], buckets: CALL_SECONDS, registers: [this.registry] });
@@ -25,6 +25,10 @@ export class PromMetrics implements Metrics {
   readonly #ended = new Counter({ name: 'vivarium_ended_total', help: 'Sandboxes and containers that ended, by cause.', labelNames: ['kind', 'cause'], registers: [this.registry] });
   readonly #dropped = new Counter({ name: 'vivarium_dropped_total', help: 'What was set aside and not acted on, by kind.', labelNames: ['what'], registers: [this.registry] });
   readonly #checkpoints = new Counter({ name: 'vivarium_checkpoint_failures_total', help: 'Records that could not be written at once.', registers: [this.registry] });
+  readonly #ledger = new Gauge({ name: 'vivarium_ledger_resources', help: 'Host resources at the last audit, by kind and state.', labelNames: ['kind', 'state'], registers: [this.registry] });
+  readonly #orphans = new Gauge({ name: 'vivarium_ledger_orphans', help: 'Host resources that no record claimed at the last audit.', registers: [this.registry] });
+  readonly #audited = new Gauge({ name: 'vivarium_ledger_audited_seconds', help: 'When the last audit was over, in seconds since the epoch; 0: there was none.', registers: [this.registry] });
+  readonly #reaped = new Counter({ name: 'vivarium_reaped_total', help: 'Orphans that were removed, by kind.', labelNames: ['kind'], registers: [this.registry] });
   readonly #lag = monitorEventLoopDelay({ resolution: 10 });
 
   constructor() {
@@ -74,16 +78,15 @@ export class PromMetrics implements Metrics {
     this.#checkpoints.inc(count);
   }
 
-  /** Host resources that sandboxes own, counted at a scrape. */
-  collectLedger(count: () => number): void {
-    new Gauge({
-      name: 'vivarium_ledger_resources',
-      help: 'Host resources that sandboxes own.',
-      registers: [this.registry],
-      collect() {
-        this.set(count());
-      },
-    });
+  ledger(counts: readonly { readonly kind: string; readonly state: string; readonly count: number }[]): void {
+    this.#ledger.reset();
+    for (const { kind, state, count } of counts) this.#ledger.set({ kind, state }, count);
+    this.#orphans.set(counts.filter(({ state }) => state === 'orphaned').reduce((sum, { count }) => sum + count, 0));
+    this.#audited.setToCurrentTime();
+  }
+
+  reaped(kind: string): void {
+    this.#reaped.inc({ kind });
   }
 
   /** What the processes of sandboxes use, read once a scrape. */

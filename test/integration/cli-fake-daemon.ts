@@ -9,7 +9,7 @@ import {
 } from '../../src/gen/vivarium/v1/container.ts';
 import { EventServiceDefinition } from '../../src/gen/vivarium/v1/event.ts';
 import { GuestServiceDefinition } from '../../src/gen/vivarium/v1/guest.ts';
-import { HostServiceDefinition, type HostServiceImplementation } from '../../src/gen/vivarium/v1/host.ts';
+import { HostServiceDefinition, type AuditRequest, type AuditResponse, type DeepPartial, type HostServiceImplementation } from '../../src/gen/vivarium/v1/host.ts';
 import { Sandbox, SandboxServiceDefinition, SandboxState, type CreateSandboxRequest, type SandboxServiceImplementation } from '../../src/gen/vivarium/v1/sandbox.ts';
 import { FakeObservers } from './cli-fake-observers.ts';
 import { FakeProcess, type FakeScript } from './cli-fake-process.ts';
@@ -25,6 +25,9 @@ export class FakeDaemon {
   readonly containers = new Map<string, Container>();
   readonly created: { sandboxes: CreateSandboxRequest[]; containers: CreateContainerRequest[] } = { sandboxes: [], containers: [] };
   readonly attachStarts: AttachStart[] = [];
+  readonly audits: AuditRequest[] = [];
+  /** What an audit answers. */
+  auditReply: DeepPartial<AuditResponse> = { clean: true };
   readonly execStarts: ExecStart[] = [];
   readonly resumes: { stdout: bigint; stderr: bigint }[] = [];
   readonly calls: string[] = [];
@@ -241,6 +244,10 @@ export class FakeDaemon {
       getVersion: async () => ({ version: this.version, apiVersion: 'v1', nodeVersion: '20.20.2', pid: process.pid, startedAt: new Date(Date.now() - 90_000) }),
       getCapabilities: async () => ({}),
       runDoctor: async () => ({ usable: false, checks: [{ name: 'kvm', status: 3, found: 'no /dev/kvm', remedy: 'load the kvm module' }] }),
+      audit: async (request) => {
+        this.audits.push(request);
+        return this.auditReply;
+      },
       listProfiles: async () => ({ profiles: [{ name: 'default', allowedOverrides: ['cpus', 'memory'] }] }),
       listImages: async () => ({ images: [{ name: 'busybox', command: ['sh'], sizeBytes: 1_048_576n }] }),
     };

@@ -119,7 +119,7 @@ server.add(HealthDefinition, { check: async () => status(), async *watch() {
 } });
 const unused = async () => ({});
 server.add(HostServiceDefinition, {
-  getVersion: async () => ({ version: '1', pid: process.pid }), getCapabilities: unused, runDoctor: unused, listProfiles: unused, listImages: unused,
+  getVersion: async () => ({ version: '1', pid: process.pid }), getCapabilities: unused, runDoctor: unused, audit: unused, listProfiles: unused, listImages: unused,
 });
 await server.listen(process.argv[process.argv.indexOf('--listen') + 1]);
 process.on('SIGTERM', () => { server.forceShutdown(); process.exit(0); });

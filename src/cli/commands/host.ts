@@ -23,6 +23,12 @@ export function registerHostCommands(program: Command, bind: Bind): void {
 
   const doctor = listingOptions(program.command('doctor')).description('what this host can and cannot do, and what to do about it');
   bind(doctor, async () => (await import('../actions/doctor.ts')).doctor);
+  const audit = listingOptions(doctor.command('audit'))
+    .description('compare the host with the records: what is orphaned or missing')
+    .option('-a, --all', 'every resource with its owner, as -o wide and -o json show them')
+    .option('--reap', 'remove what is orphaned')
+    .option('--failed', 'delete failed sandboxes again, with what is left of their containers\' layers');
+  bind(audit, async () => (await import('../actions/audit.ts')).audit);
 
 }
 

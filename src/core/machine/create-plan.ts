@@ -27,10 +27,10 @@ export function createPlan(profile: Profile, places: PlanPlaces): CreatePlan {
   const steps: CreateStep[] = ['directories'];
   if (profile.sharedFs === 'virtiofs') {
     steps.push('share');
-    resources.push(resource('mount', `${runDir}/shared`), resource('launcher', `${runDir}/vfs`, { role: 'virtiofsd' }), resource('socket', `${runDir}/fs.sock`));
+    resources.push(resource('mount', `${runDir}/shared`), resource('launcher', `${runDir}/vfs`, { role: 'virtiofsd' }), resource('process', `${runDir}/vfs`, { role: 'virtiofsd' }), resource('socket', `${runDir}/fs.sock`));
   }
   steps.push('vmm');
-  resources.push(resource('launcher', `${runDir}/vmm`, { role: 'vmm' }), resource('socket', `${runDir}/qmp.sock`));
+  resources.push(resource('launcher', `${runDir}/vmm`, { role: 'vmm' }), resource('process', `${runDir}/vmm`, { role: 'vmm' }), resource('socket', `${runDir}/qmp.sock`));
   if (profile.agent !== 'none') {
     steps.push('agent', 'guest');
     resources.push(resource('socket', `${runDir}/agent.sock`));

@@ -21,7 +21,8 @@ export type EventType =
   | 'CONTAINER_OOM'
   | 'EXEC_STARTED'
   | 'EXEC_EXITED'
-  | 'DAEMON_STARTED';
+  | 'DAEMON_STARTED'
+  | 'RESOURCE_REAPED';
 
 /** What watchers are told, after it is on disk. */
 export interface DomainEvent {

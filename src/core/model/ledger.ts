@@ -6,7 +6,10 @@ export interface Resource {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-export type ResourceKind = 'directory' | 'socket' | 'mount' | 'process' | 'launcher' | 'trash' | 'cgroup';
+/** Every kind of host resource that there is. One without its class in the ledger (core/ports/ledger.ts) does not compile. */
+export const RESOURCE_KINDS = ['process', 'launcher', 'socket', 'mount', 'link', 'netns', 'cgroup', 'directory', 'trash'] as const;
+
+export type ResourceKind = (typeof RESOURCE_KINDS)[number];
 
 /** Who a process is, so that a recycled pid is never taken for it. */
 export interface ProcessIdentity {

@@ -17,3 +17,10 @@ export interface Metrics {
   dropped(what: string): void;
   checkpointFailures(count: number): void;
 }
+
+/** What the last audit of the host found. */
+export interface LedgerMetrics {
+  ledger(counts: readonly { readonly kind: string; readonly state: string; readonly count: number }[]): void;
+  /** An orphan was removed. */
+  reaped(kind: string): void;
+}

@@ -2,11 +2,12 @@ import { Cause as CauseValue } from '../../gen/vivarium/v1/common.ts';
 import type { Cause as CauseMessage } from '../../gen/vivarium/v1/common.ts';
 import { ContainerState as ContainerStateValue, OutputStream } from '../../gen/vivarium/v1/container.ts';
 import { EventType as EventTypeValue } from '../../gen/vivarium/v1/event.ts';
-import { CheckStatus } from '../../gen/vivarium/v1/host.ts';
+import { AuditState as AuditStateValue, CheckStatus } from '../../gen/vivarium/v1/host.ts';
 import { SandboxState as SandboxStateValue } from '../../gen/vivarium/v1/sandbox.ts';
 import type { EventType } from '../../core/model/events.ts';
 import type { Cause } from '../../core/model/outcome.ts';
 import type { ContainerState, SandboxState } from '../../core/model/record.ts';
+import type { AuditState } from '../services/audit-compare.ts';
 
 /** Model word → wire number. Each table is total by its type: a new word does not compile without its number. */
 export const SANDBOX_STATES = {
@@ -33,6 +34,15 @@ export const CONTAINER_STATES = {
 } as const satisfies Record<ContainerState, number>;
 
 export const OUTPUT_STREAMS = { stdout: OutputStream.OUTPUT_STREAM_STDOUT, stderr: OutputStream.OUTPUT_STREAM_STDERR } as const;
+
+export const AUDIT_STATES = {
+  owned: AuditStateValue.AUDIT_STATE_OWNED,
+  'in-flight': AuditStateValue.AUDIT_STATE_IN_FLIGHT,
+  pending: AuditStateValue.AUDIT_STATE_PENDING,
+  orphaned: AuditStateValue.AUDIT_STATE_ORPHANED,
+  missing: AuditStateValue.AUDIT_STATE_MISSING,
+  unreadable: AuditStateValue.AUDIT_STATE_UNREADABLE,
+} as const satisfies Record<AuditState, number>;
 
 export const CHECK_STATUSES = { ok: CheckStatus.CHECK_STATUS_OK, warn: CheckStatus.CHECK_STATUS_WARN, fail: CheckStatus.CHECK_STATUS_FAIL } as const;
 

@@ -1,11 +1,13 @@
 import type {
-  GetCapabilitiesRequest, GetCapabilitiesResponse, GetVersionResponse, HostServiceImplementation, ListImagesResponse,
+  AuditRequest, AuditResponse, GetCapabilitiesRequest, GetCapabilitiesResponse, GetVersionResponse, HostServiceImplementation, ListImagesResponse,
   ListProfilesResponse, RunDoctorRequest, RunDoctorResponse,
 } from '../../gen/vivarium/v1/host.ts';
 import type { HostOperations } from '../services/facade.ts';
 import type { ApiContext, RequestContext } from './call-context.ts';
 import { timestamp } from './convert-common.ts';
+import { auditToWire } from './convert-audit.ts';
 import { capabilitiesToWire, checkToWire, imageToWire, profileToWire } from './convert-host.ts';
+import { parseAudit } from './validate-audit.ts';
 
 const API_VERSION = 'vivarium.v1';
 
@@ -29,6 +31,11 @@ export class HostService implements HostServiceImplementation<RequestContext> {
   async runDoctor(_request: RunDoctorRequest, { signal }: ApiContext): Promise<RunDoctorResponse> {
     const checks = await this.#host.doctor({ signal });
     return { checks: checks.map(checkToWire), usable: checks.every((check) => check.status !== 'fail') };
+  }
+
+  async audit(request: AuditRequest, { signal }: ApiContext): Promise<AuditResponse> {
+    const { requestId, all, ...what } = parseAudit(request);
+    return auditToWire(await this.#host.audit(what, { signal, requestId }), all);
   }
 
   async listProfiles(): Promise<ListProfilesResponse> {

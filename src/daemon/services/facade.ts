@@ -7,6 +7,7 @@ import type { WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
+import type { AuditReport, AuditRequest } from './audit.ts';
 
 /**
  * What the services offer to the API, in the model's words. A `ref` is a full id, a short id, an unambiguous end of an id
@@ -165,6 +166,7 @@ export interface HostOperations {
   version(): { readonly version: string; readonly gitCommit: string; readonly nodeVersion: string; readonly instanceId: string; readonly startedAtMs: number; readonly pid: number };
   capabilities(options: WaitOptions): Promise<HostCapabilities>;
   doctor(options: WaitOptions): Promise<readonly DoctorCheck[]>;
+  audit(request: AuditRequest, options: MutateOptions): Promise<AuditReport>;
   profiles(): readonly ProfileView[];
   images(): Promise<readonly ImageConfig[]>;
 }

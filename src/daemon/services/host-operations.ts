@@ -1,7 +1,8 @@
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
-import type { DoctorCheck, HostCapabilities, HostOperations, ProfileView } from './facade.ts';
+import type { Audit, AuditReport, AuditRequest } from './audit.ts';
+import type { DoctorCheck, HostCapabilities, HostOperations, MutateOptions, ProfileView } from './facade.ts';
 import type { Doctor } from './doctor.ts';
 import { cgroupKind, hostMemory } from './host-probe.ts';
 import type { HostProbe } from './host-probe.ts';
@@ -9,6 +10,7 @@ import type { HostProbe } from './host-probe.ts';
 export interface HostOperationsParts {
   readonly version: ReturnType<HostOperations['version']>;
   readonly doctor: Doctor;
+  readonly audit: Pick<Audit, 'run'>;
   readonly probe: HostProbe;
   readonly profiles: () => readonly ProfileView[];
   readonly images: () => Promise<readonly ImageConfig[]>;
@@ -54,6 +56,10 @@ export class HostInformation implements HostOperations {
 
   async doctor(options: WaitOptions): Promise<readonly DoctorCheck[]> {
     return await this.#parts.doctor.examine(options);
+  }
+
+  async audit(request: AuditRequest, options: MutateOptions): Promise<AuditReport> {
+    return await this.#parts.audit.run(request, options);
   }
 
   profiles(): readonly ProfileView[] {

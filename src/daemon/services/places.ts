@@ -1,4 +1,5 @@
 import { hostName, linkName, shortId, type InstanceId, type SandboxId } from '../../core/model/ids.ts';
+import type { InstanceMarks } from '../../core/model/marks.ts';
 
 /** Every directory of the daemon and of a sandbox, as functions of root, run directory and ids. */
 export class Places {
@@ -41,6 +42,11 @@ export class Places {
   /** On the file system of the state directories, so that discarding is a rename. */
   get trashDir(): string {
     return `${this.root}/trash`;
+  }
+
+  /** By what the ledger finds what is this daemon's. */
+  get marks(): InstanceMarks {
+    return { instance: this.instance, runs: `${this.run}/s`, sandboxes: `${this.root}/sandboxes` };
   }
 
   vmName(sandboxId: string): string {

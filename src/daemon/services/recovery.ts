@@ -36,6 +36,7 @@ export class Recovery {
     for (const problem of unreadable) {
       this.#deps.log.error({ sandbox: problem.id, problem: problem.problem }, 'record can\'t be read; its VM is left alone');
       this.#deps.metrics.dropped('unreadable_record');
+      this.#registry.unreadable.set(problem.id, problem.problem);
     }
     const units = records.map(({ record }) => this.#know(record));
     const settled = this.#settleAll(units);

@@ -13,6 +13,8 @@ export class Registry {
   readonly #execs = new Map<string, ExecSession>();
   /** Until this has resolved, what the last daemon left may not be known yet. */
   settled: Promise<void> = Promise.resolve();
+  /** Records that are there and can't be read, by the name of their directory, with the problem: what is theirs is left alone. */
+  readonly unreadable = new Map<string, string>();
   readonly #names = { sandbox: new Map<string, string>(), container: new Map<string, string>() };
 
   reserveName(kind: 'sandbox' | 'container', name: string, id: string): void {
@@ -60,6 +62,11 @@ export class Registry {
 
   removeExec(id: string): void {
     this.#execs.delete(id);
+  }
+
+  /** Also of sandboxes whose first record is not written yet: a create takes its name first. */
+  get namedSandboxIds(): readonly string[] {
+    return [...this.#names.sandbox.values()];
   }
 
   get sandboxes(): readonly SandboxUnit[] {

@@ -47,7 +47,8 @@ describe('the metrics', () => {
     metrics.sandboxState('creating', 'ready');
     metrics.ended('sandbox', 'OPERATOR_STOP');
     metrics.dropped('qmp-event');
-    metrics.collectLedger(() => 7);
+    metrics.ledger([{ kind: 'mount', state: 'owned', count: 7 }, { kind: 'mount', state: 'orphaned', count: 2 }]);
+    metrics.reaped('mount');
     metrics.checkpointFailures(2);
     const text = await metrics.registry.metrics();
     for (const line of [
@@ -59,7 +60,9 @@ describe('the metrics', () => {
       'vivarium_sandboxes{state="ready"} 1',
       'vivarium_ended_total{kind="sandbox",cause="OPERATOR_STOP"} 1',
       'vivarium_dropped_total{what="qmp-event"} 1',
-      'vivarium_ledger_resources 7',
+      'vivarium_ledger_resources{kind="mount",state="owned"} 7',
+      'vivarium_ledger_orphans 2',
+      'vivarium_reaped_total{kind="mount"} 1',
       'vivarium_checkpoint_failures_total 2',
     ]) expect(text.split('\n')).toContain(line);
     expect(text).toContain('vivarium_event_loop_lag_seconds{quantile="0.99"}');

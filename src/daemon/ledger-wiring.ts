@@ -1,0 +1,100 @@
+import { basename } from 'node:path';
+import { toDomainError } from '../core/model/errors.ts';
+import type { Ledger } from '../core/ports/ledger.ts';
+import type { LedgerMetrics } from '../core/ports/telemetry.ts';
+import { SystemFiles } from '../host/files.ts';
+import { CgroupLedger } from '../host/ledger/cgroup-ledger.ts';
+import { DirectoryLedger } from '../host/ledger/directory-ledger.ts';
+import { instanceOfRun } from '../host/ledger/launch-instance.ts';
+import { LauncherLedger } from '../host/ledger/launcher-ledger.ts';
+import { LinkLedger } from '../host/ledger/link-ledger.ts';
+import { NetnsLedger } from '../host/ledger/netns-ledger.ts';
+import { holdersOf } from '../host/ledger/open-files.ts';
+import { ProcessLedger } from '../host/ledger/process-ledger.ts';
+import { ProcessScan } from '../host/ledger/process-scan.ts';
+import { RunTree } from '../host/ledger/run-tree.ts';
+import { SocketLedger } from '../host/ledger/socket-ledger.ts';
+import type { ProcessTable } from '../host/process-identity.ts';
+import type { ProcessRunner } from '../core/ports/host.ts';
+import { MountLedger } from '../storage/mount-ledger.ts';
+import type { Mounter } from '../storage/mounter.ts';
+import { nodeStorageFiles } from '../storage/storage-files.ts';
+import { TrashLedger } from '../storage/trash-ledger.ts';
+import type { AuditedResource } from './services/audit-compare.ts';
+import { Audit } from './services/audit.ts';
+import { claimsOf } from './services/claims.ts';
+import type { Deps } from './services/deps.ts';
+import type { Resisting } from './services/reaper.ts';
+import type { Registry } from './services/registry.ts';
+import type { SandboxManager } from './services/sandbox-manager.ts';
+
+export interface LedgerWiringParts {
+  readonly deps: Deps;
+  readonly registry: Registry;
+  readonly manager: SandboxManager;
+  readonly metrics: LedgerMetrics;
+  readonly mounter: Mounter;
+  readonly runner: ProcessRunner;
+  readonly processes: ProcessTable;
+}
+
+/** One class a kind: a kind without its own does not compile. */
+export function wireLedger({ deps, mounter, runner, processes }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes'>): Ledger {
+  const { places, directories, trash, clock } = deps;
+  const { marks, instance, trashDir } = places;
+  const tree = new RunTree(marks);
+  const removeTree = (path: string): Promise<void> => directories.remove(path);
+  const discard = async (path: string): Promise<void> => {
+    await trash.discard(path, trashDir);
+    trash.empty(trashDir);
+  };
+  return {
+    process: new ProcessLedger({ scan: new ProcessScan(marks), processes, clock }),
+    launcher: new LauncherLedger(tree, removeTree),
+    socket: new SocketLedger(marks, tree),
+    mount: new MountLedger(marks, mounter, holdersOf),
+    link: new LinkLedger(instance, runner),
+    netns: new NetnsLedger(instance, runner),
+    cgroup: new CgroupLedger(instance),
+    directory: new DirectoryLedger({ marks, tree, removeTree, discard }),
+    trash: new TrashLedger(trashDir, nodeStorageFiles(), trash),
+  };
+}
+
+/** The audit of this daemon's host. */
+export function wireAudit(parts: LedgerWiringParts): Audit {
+  const { deps, registry, manager, metrics } = parts;
+  const files = new SystemFiles();
+  return new Audit({
+    ledger: wireLedger(parts),
+    clock: deps.clock,
+    log: deps.log,
+    metrics,
+    instance: deps.places.instance,
+    claims: () => claimsOf(registry),
+    instanceOf: (owner) => instanceOfRun(deps.places.marks, owner, files),
+    retryFailed: () => retryFailed(registry, manager),
+    announce: (removed) => announce(deps, removed),
+  });
+}
+
+async function retryFailed(registry: Registry, manager: SandboxManager): Promise<readonly Resisting[]> {
+  const failed = registry.sandboxes.filter(({ record }) => record.state === 'failed');
+  const outcomes = await Promise.all(failed.map(async ({ record }): Promise<readonly Resisting[]> => {
+    try {
+      await manager.delete(record.id, { force: true }, { requestId: '' });
+      return [];
+    } catch (error) {
+      const { message } = toDomainError(error);
+      const resource: AuditedResource = { kind: 'directory', name: record.name, sandboxId: record.id, containerId: '', state: 'owned', detail: 'failed', attributes: {}, found: undefined };
+      return [{ resource, reason: message }];
+    }
+  }));
+  return outcomes.flat();
+}
+
+async function announce({ hub, clock, metrics }: Deps, { kind, name, sandboxId, containerId, detail, attributes }: AuditedResource): Promise<void> {
+  const isVm = kind === 'process' && attributes['role'] === 'child' && basename(name) === 'vmm';
+  if (isVm) metrics.ended('sandbox', 'REAPED');
+  await hub.publish({ type: 'RESOURCE_REAPED', atMs: clock.wallMs(), sandboxId, containerId, name, message: detail, cause: 'REAPED', attributes: { kind, ...attributes } });
+}

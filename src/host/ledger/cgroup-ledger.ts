@@ -1,0 +1,41 @@
+import { readFile, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DomainError } from '../../core/model/errors.ts';
+import type { InstanceId } from '../../core/model/ids.ts';
+import type { FoundResource, LedgerKind } from '../../core/ports/ledger.ts';
+import { errnoOf } from '../files.ts';
+import { directoryEntries } from './directory-entries.ts';
+
+/** Control groups `vivarium/INSTANCE/SHORTID` of the unified hierarchy and of every version 1 controller. Mark: their name. */
+export class CgroupLedger implements LedgerKind {
+  readonly kind = 'cgroup';
+  readonly #instance: InstanceId;
+  readonly #mount: string;
+
+  constructor(instance: InstanceId, mount = '/sys/fs/cgroup') {
+    this.#instance = instance;
+    this.#mount = mount;
+  }
+
+  async find(): Promise<readonly FoundResource[]> {
+    const controllers = (await directoryEntries(this.#mount)).filter((entry) => entry.isDirectory() && entry.name !== 'vivarium').map(({ name }) => join(this.#mount, name));
+    const found = await Promise.all([this.#mount, ...controllers].map((hierarchy) => this.#below(join(hierarchy, 'vivarium', this.#instance))));
+    return found.flat();
+  }
+
+  /** The kernel refuses while a process is in it. */
+  async remove(found: FoundResource): Promise<void> {
+    try {
+      await rmdir(found.name);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return;
+      const pids = await readFile(join(found.name, 'cgroup.procs'), 'utf8').catch(() => '');
+      const holders = pids.trim().split('\n').filter((pid) => pid !== '');
+      throw new DomainError('HOST_RESOURCE', `${found.name} is not removed: ${holders.length === 0 ? String(error) : `processes ${holders.slice(0, 8).join(', ')} are in it`}`, { cause: error });
+    }
+  }
+
+  async #below(home: string): Promise<readonly FoundResource[]> {
+    return (await directoryEntries(home)).filter((entry) => entry.isDirectory()).map(({ name }): FoundResource => ({ kind: 'cgroup', name: join(home, name), owner: name, containerId: undefined, attributes: {} }));
+  }
+}
