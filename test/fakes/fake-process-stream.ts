@@ -14,6 +14,7 @@ export class FakeProcessStream implements ProcessStream {
   readonly sandboxId = 'b'.repeat(32);
   readonly tty = false;
   readonly phases = [];
+  readonly mode = undefined;
   readonly stdinOffset = 0n;
   readonly offsets: Offsets;
   readonly #queue = new AsyncQueue<StreamEvent>(1);

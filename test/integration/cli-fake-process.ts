@@ -67,7 +67,7 @@ export class FakeProcess {
     let toldTaken = this.#taken;
     let over = false;
     const reader = this.#readAll(requests, acked, () => over);
-    yield { message: { $case: 'started', value: { execId: this.id, containerId: this.id, sandboxId: 's', offsets: { ...sent }, stdinOffset: this.#received, phases: [], tty: this.tty } } };
+    yield { message: { $case: 'started', value: { execId: this.id, containerId: this.id, sandboxId: 's', offsets: { ...sent }, stdinOffset: this.#received, phases: [], mode: undefined, tty: this.tty } } };
     try {
       for (;;) {
         const reply = this.#nextReply(sent, acked, toldTaken);

@@ -41,8 +41,8 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
 
   async stopContainer(request: StopContainerRequest, { signal }: ApiContext): Promise<StopContainerResponse> {
     const { ref, requestId, graceMs } = parseStopContainer(request);
-    const { value, phases } = await this.#containers.stop(ref, graceMs, { requestId, signal });
-    return { container: containerToWire(value), phases: phasesToWire(phases) };
+    const { value, mode, phases } = await this.#containers.stop(ref, graceMs, { requestId, signal });
+    return { container: containerToWire(value), phases: phasesToWire(phases), mode: modeToWire(mode) };
   }
 
   async killContainer(request: KillContainerRequest, context: ApiContext): Promise<KillContainerResponse> {
@@ -53,7 +53,8 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
 
   async deleteContainer(request: DeleteContainerRequest, { signal }: ApiContext): Promise<DeleteContainerResponse> {
     const { ref, requestId } = parseContainerCall(request);
-    return { phases: phasesToWire(await this.#containers.delete(ref, { force: request.force }, { requestId, signal })) };
+    const { mode } = this.#containers.get(ref).sandbox;
+    return { mode: modeToWire(mode), phases: phasesToWire(await this.#containers.delete(ref, { force: request.force }, { requestId, signal })) };
   }
 
   async getContainer(request: GetContainerRequest): Promise<GetContainerResponse> {

@@ -39,13 +39,14 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
 
   async stopSandbox(request: StopSandboxRequest, { signal }: ApiContext): Promise<StopSandboxResponse> {
     const { ref, requestId, graceMs } = parseStopSandbox(request);
-    const { value, phases } = await this.#sandboxes.stop(ref, { force: request.force, graceMs }, { requestId, signal });
-    return { sandbox: sandboxToWire(value), phases: phasesToWire(phases) };
+    const { value, mode, phases } = await this.#sandboxes.stop(ref, { force: request.force, graceMs }, { requestId, signal });
+    return { sandbox: sandboxToWire(value), phases: phasesToWire(phases), mode: modeToWire(mode) };
   }
 
   async deleteSandbox(request: DeleteSandboxRequest, { signal }: ApiContext): Promise<DeleteSandboxResponse> {
     const { ref, requestId } = parseSandboxCall(request);
-    return { phases: phasesToWire(await this.#sandboxes.delete(ref, { force: request.force }, { requestId, signal })) };
+    const { mode } = this.#sandboxes.get(ref);
+    return { mode: modeToWire(mode), phases: phasesToWire(await this.#sandboxes.delete(ref, { force: request.force }, { requestId, signal })) };
   }
 
   async getSandbox(request: GetSandboxRequest): Promise<GetSandboxResponse> {
@@ -60,14 +61,14 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
 
   async pauseSandbox(request: PauseSandboxRequest, { signal }: ApiContext): Promise<PauseSandboxResponse> {
     const { ref, requestId } = parseSandboxCall(request);
-    const { value, phases } = await this.#sandboxes.pause(ref, { requestId, signal });
-    return { sandbox: sandboxToWire(value), phases: phasesToWire(phases) };
+    const { value, mode, phases } = await this.#sandboxes.pause(ref, { requestId, signal });
+    return { sandbox: sandboxToWire(value), phases: phasesToWire(phases), mode: modeToWire(mode) };
   }
 
   async resumeSandbox(request: ResumeSandboxRequest, { signal }: ApiContext): Promise<ResumeSandboxResponse> {
     const { ref, requestId } = parseSandboxCall(request);
-    const { value, phases } = await this.#sandboxes.resume(ref, { requestId, signal });
-    return { sandbox: sandboxToWire(value), phases: phasesToWire(phases) };
+    const { value, mode, phases } = await this.#sandboxes.resume(ref, { requestId, signal });
+    return { sandbox: sandboxToWire(value), phases: phasesToWire(phases), mode: modeToWire(mode) };
   }
 
   async waitSandbox(request: WaitSandboxRequest, { signal }: ApiContext): Promise<WaitSandboxResponse> {

@@ -1,6 +1,6 @@
 import type { ExecRequest, ExecResponse, ExecStarted } from '../../gen/vivarium/v1/container.ts';
 import type { ProcessStream, StreamEvent } from '../services/facade.ts';
-import { phasesToWire } from './convert-common.ts';
+import { modeToWire, phasesToWire } from './convert-common.ts';
 import { asBuffer, exitToWire } from './convert-container.ts';
 import { OUTPUT_STREAMS } from './enums.ts';
 
@@ -17,6 +17,7 @@ export function startedToWire(stream: ProcessStream): ServerMessage {
     stdinOffset: stream.stdinOffset,
     phases: phasesToWire(stream.phases),
     tty: stream.tty,
+    mode: modeToWire(stream.mode),
   };
   return { $case: 'started', value };
 }

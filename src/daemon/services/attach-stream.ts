@@ -38,6 +38,7 @@ export async function attachStream(options: AttachOptions): Promise<ProcessStrea
     offsets: from,
     stdinOffset: container.stdin.accepted,
     phases: options.phases,
+    mode: container.sandbox.record.mode,
     output: events(container, log, from, window, end.signal),
     ack: (offsets) => { window.ack(offsets); },
     writeStdin: async (offset, data) => {

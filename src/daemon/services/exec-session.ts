@@ -68,6 +68,7 @@ export class ExecSession {
       offsets: from,
       stdinOffset: this.stdin.accepted,
       phases,
+      mode: this.container.sandbox.record.mode,
       output: this.#output(from, reader.signal),
       ack: (offsets) => { this.#ack(offsets); },
       writeStdin: async (offset, data) => this.stdin.write(offset, data, reader.signal),
