@@ -52,7 +52,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     audits.begin(settled);
     metrics.collectUsage(() => usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid)));
     wired.deps.trash.empty(wired.deps.places.trashDir);
-    const server = new ApiServer({ services: wired.services, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
+    const server = new ApiServer({ services: wired.services, requests: wired.requests, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });
     const address = await server.listen(config.listen);
     stack.defer(() => server.stop({ streamsMs: config.drainStreams, callsMs: config.drainCalls, closeMs: CLOSE_MS }));
     await serveMetrics(parts, wired, stack);
@@ -64,7 +64,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     await wired.deps.hub.publish({ type: 'DAEMON_STARTED', atMs: startedAtMs, sandboxId: '', containerId: '', name: '', message: '', attributes: { pid: String(process.pid), instance } });
     logger.info({ address, instance, root: config.root, run: config.run }, 'serving');
     wired.warmUp().catch((error: unknown) => { logger.warn({ error }, 'the VMM could not be asked'); });
-    settled.catch((error: unknown) => { logger.error({ error }, 'recovery failed'); });
+    settled.then(() => server.settleRequests()).catch((error: unknown) => { logger.error({ error }, 'recovery failed'); });
     return { address, settled, stop: async () => stack[Symbol.asyncDispose]() };
   } catch (error) {
     await stack[Symbol.asyncDispose]().catch((problem: unknown) => { logger.error({ error: problem }, 'not stopped whole'); });

@@ -37,6 +37,7 @@ import { BackgroundTrash } from '../storage/trash.ts';
 import { VirtiofsdDriver } from '../storage/virtiofsd.ts';
 import { DirectoryCheckpointStore } from '../store/checkpoint-store.ts';
 import { FileEventJournal } from '../store/event-journal.ts';
+import { FileRequestJournal } from '../store/request-journal.ts';
 import { nodeStoreFiles } from '../store/store-files.ts';
 import type { DaemonConfig } from './config.ts';
 import { armedFailpoints } from './failpoints.ts';
@@ -57,6 +58,7 @@ import { autoMemoryBudget } from './services/memory-budget.ts';
 import { Places } from './services/places.ts';
 import { Recovery } from './services/recovery.ts';
 import { Registry } from './services/registry.ts';
+import { RequestBook } from './services/request-book.ts';
 import { SandboxManager } from './services/sandbox-manager.ts';
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -72,6 +74,7 @@ export interface WiringParts {
 
 export interface Wired {
   readonly services: Services;
+  readonly requests: RequestBook;
   readonly manager: SandboxManager;
   readonly recovery: Recovery;
   readonly registry: Registry;
@@ -92,6 +95,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const bootId = await host.processes.bootId();
   const budget = config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory;
   const journal = await openJournal(config, bootId);
+  const requestJournal = await FileRequestJournal.open({ files: nodeStoreFiles(), directory: `${config.root}/requests`, clock: host.clock, logger: parts.logger, kept: config.requestsKept, ageMs: config.requestsAge });
   const registry = new Registry();
   const deps: Deps = {
     ...host,
@@ -127,13 +131,17 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, profiles, images: storage.images, runner: host.runner });
   return {
     services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations },
+    requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),
     manager,
     recovery: new Recovery(deps, registry, containers),
     registry,
     deps,
     audit,
     warmUp: () => host.hypervisor.probe(profiles.resolve('default', {}).hypervisorPath),
-    close: () => journal.close(),
+    close: async () => {
+      await requestJournal.close();
+      await journal.close();
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
 import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
 import { HealthDefinition } from '../../src/gen/grpc/health/v1/health.ts';
 import { MemoryLogger } from '../fakes/memory-logger.ts';
+import { memoryRequests } from '../fakes/memory-request-journal.ts';
 
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -45,6 +46,7 @@ export class ApiHarness implements AsyncDisposable {
     const descriptorSet = await readFile(join(REPOSITORY, 'dist/vivarium.binpb'));
     const harness = new ApiHarness((self) => new ApiServer({
       services,
+      requests: memoryRequests(),
       clock: new SystemClock(),
       ids: new SystemIdSource(),
       logger: self.logger,

@@ -11,6 +11,7 @@ import { SystemClock } from '../../src/host/system-clock.ts';
 import { SystemIdSource } from '../../src/host/id-source.ts';
 import { fakeServices } from '../fakes/fake-services.ts';
 import { MemoryLogger } from '../fakes/memory-logger.ts';
+import { memoryRequests } from '../fakes/memory-request-journal.ts';
 import { ApiHarness, REPOSITORY } from './api-harness.ts';
 
 const STOP = { streamsMs: 20, callsMs: 100, closeMs: 100 };
@@ -25,7 +26,7 @@ describe('the socket', () => {
   afterEach(async () => { await rm(directory, { recursive: true, force: true }); });
 
   const makeServer = async (): Promise<ApiServer> => new ApiServer({
-    services: fakeServices(), clock: new SystemClock(), ids: new SystemIdSource(), logger: new MemoryLogger(), metrics: { rpc: () => {} },
+    services: fakeServices(), requests: memoryRequests(), clock: new SystemClock(), ids: new SystemIdSource(), logger: new MemoryLogger(), metrics: { rpc: () => {} },
     descriptorSet: await readFile(join(REPOSITORY, 'dist/vivarium.binpb')),
   });
 

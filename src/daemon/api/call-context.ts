@@ -3,6 +3,7 @@ import type { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import type { CallContext } from 'nice-grpc-common';
 import { linkSignals } from '../../base/abort.ts';
 import type { LinkedSignal } from '../../base/abort.ts';
+import type { Attempt } from '../services/request-book.ts';
 import { cancelled } from './status.ts';
 
 /** What a middleware answers, in the library's own words. */
@@ -12,6 +13,8 @@ export type MiddlewareResult<Response> = ReturnType<typeof errorDetailsServerMid
 export interface RequestContext {
   /** Stands in every log line of this call, and in an INTERNAL error. */
   readonly requestLogId: string;
+  /** Of a request with an id (request-once.ts): what was written down before its work began. */
+  readonly attempt?: Attempt;
 }
 
 export type ApiContext = CallContext & RequestContext;

@@ -12,6 +12,8 @@ import { modeToWire, phasesToWire } from './convert-common.ts';
 import { containerStatsToWire, containerToWire, exitToWire, logEventToWire } from './convert-container.ts';
 import { firstMessage, laterMessages } from './first-message.ts';
 import { openAttach, openExec, STREAM_OPENERS } from './open-stream.ts';
+import type { StreamParts } from './open-stream.ts';
+import type { RequestOnce } from './request-once.ts';
 import { ProcessPump } from './process-stream.ts';
 import { parseContainerCall, parseContainerRef, parseStopContainer } from './validate-calls.ts';
 import { parseCreateContainer, parseKill, parseListContainers } from './validate-container.ts';
@@ -20,22 +22,24 @@ import { parseLogs, parseResizeTty } from './validate-streams.ts';
 /** vivarium.v1.ContainerService: parse, call, convert. */
 export class ContainerService implements ContainerServiceImplementation<RequestContext> {
   readonly #containers: ContainerOperations;
+  readonly #streams: StreamParts;
   readonly #logger: Logger;
 
-  constructor(containers: ContainerOperations, logger: Logger) {
+  constructor(containers: ContainerOperations, requests: RequestOnce, logger: Logger) {
     this.#containers = containers;
+    this.#streams = { containers, requests };
     this.#logger = logger;
   }
 
-  async createContainer(request: CreateContainerRequest, { signal }: ApiContext): Promise<CreateContainerResponse> {
+  async createContainer(request: CreateContainerRequest, { signal, attempt }: ApiContext): Promise<CreateContainerResponse> {
     const { sandboxRef, spec, requestId } = parseCreateContainer(request);
-    const { value, mode, phases } = await this.#containers.create(sandboxRef, spec, { requestId, signal });
+    const { value, mode, phases } = await this.#containers.create(sandboxRef, spec, { requestId, signal, attempt });
     return { container: containerToWire(value), mode: modeToWire(mode), phases: phasesToWire(phases) };
   }
 
-  async startContainer(request: StartContainerRequest, { signal }: ApiContext): Promise<StartContainerResponse> {
+  async startContainer(request: StartContainerRequest, { signal, attempt }: ApiContext): Promise<StartContainerResponse> {
     const { ref, requestId } = parseContainerCall(request);
-    const { value, mode, phases } = await this.#containers.start(ref, { requestId, signal });
+    const { value, mode, phases } = await this.#containers.start(ref, { requestId, signal, attempt });
     return { container: containerToWire(value), mode: modeToWire(mode), phases: phasesToWire(phases) };
   }
 
@@ -73,7 +77,7 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
 
   async *exec(requests: AsyncIterable<ExecRequest>, { signal }: ApiContext): AsyncGenerator<ExecResponse, void, undefined> {
     const messages = requests[Symbol.asyncIterator]();
-    const opened = await openExec(this.#containers, await firstMessage(messages, STREAM_OPENERS, signal), signal);
+    const opened = await openExec(this.#streams, await firstMessage(messages, STREAM_OPENERS, signal), signal);
     using stream = opened.stream;
     const pump = new ProcessPump(stream, { takesStdin: opened.takesStdin, logger: this.#logger });
     for await (const message of pump.run(laterMessages(messages, STREAM_OPENERS), signal)) yield { message };
@@ -81,7 +85,7 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
 
   async *attach(requests: AsyncIterable<AttachRequest>, { signal }: ApiContext): AsyncGenerator<AttachResponse, void, undefined> {
     const messages = requests[Symbol.asyncIterator]();
-    const opened = await openAttach(this.#containers, await firstMessage(messages, STREAM_OPENERS, signal), signal);
+    const opened = await openAttach(this.#streams, await firstMessage(messages, STREAM_OPENERS, signal), signal);
     using stream = opened.stream;
     const pump = new ProcessPump(stream, { takesStdin: opened.takesStdin, logger: this.#logger });
     for await (const message of pump.run(laterMessages(messages, STREAM_OPENERS), signal)) yield { message };
@@ -98,9 +102,9 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
     return { container: containerToWire(await this.#containers.pause(ref, { requestId, signal })) };
   }
 
-  async resumeContainer(request: ResumeContainerRequest, { signal }: ApiContext): Promise<ResumeContainerResponse> {
+  async resumeContainer(request: ResumeContainerRequest, { signal, attempt }: ApiContext): Promise<ResumeContainerResponse> {
     const { ref, requestId } = parseContainerCall(request);
-    return { container: containerToWire(await this.#containers.resume(ref, { requestId, signal })) };
+    return { container: containerToWire(await this.#containers.resume(ref, { requestId, signal, attempt })) };
   }
 
   async getContainerStats(request: GetContainerStatsRequest, { signal }: ApiContext): Promise<GetContainerStatsResponse> {

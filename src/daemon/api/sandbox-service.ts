@@ -25,9 +25,9 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
     this.#sandboxes = sandboxes;
   }
 
-  async createSandbox(request: CreateSandboxRequest, { signal }: ApiContext): Promise<CreateSandboxResponse> {
+  async createSandbox(request: CreateSandboxRequest, { signal, attempt }: ApiContext): Promise<CreateSandboxResponse> {
     const { spec, requestId } = parseCreateSandbox(request);
-    const { value, mode, phases } = await this.#sandboxes.create(spec, { requestId, signal });
+    const { value, mode, phases } = await this.#sandboxes.create(spec, { requestId, signal, attempt });
     return { sandbox: sandboxToWire(value), mode: modeToWire(mode), phases: phasesToWire(phases) };
   }
 
@@ -65,9 +65,9 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
     return { sandbox: sandboxToWire(value), phases: phasesToWire(phases), mode: modeToWire(mode) };
   }
 
-  async resumeSandbox(request: ResumeSandboxRequest, { signal }: ApiContext): Promise<ResumeSandboxResponse> {
+  async resumeSandbox(request: ResumeSandboxRequest, { signal, attempt }: ApiContext): Promise<ResumeSandboxResponse> {
     const { ref, requestId } = parseSandboxCall(request);
-    const { value, mode, phases } = await this.#sandboxes.resume(ref, { requestId, signal });
+    const { value, mode, phases } = await this.#sandboxes.resume(ref, { requestId, signal, attempt });
     return { sandbox: sandboxToWire(value), phases: phasesToWire(phases), mode: modeToWire(mode) };
   }
 

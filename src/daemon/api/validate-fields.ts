@@ -31,8 +31,13 @@ export function checkOptionalReference(errors: FieldErrors, field: string, value
   return value === '' ? value : checkReference(errors, field, value);
 }
 
+/** Whether a request may have this id; empty is none. */
+export function isRequestId(value: string): boolean {
+  return value.length <= LIMITS.requestIdLength && REQUEST_ID.test(value);
+}
+
 export function checkRequestId(errors: FieldErrors, value: string, field = 'request_id'): string {
-  errors.check(value.length <= LIMITS.requestIdLength && REQUEST_ID.test(value), field, `must be at most ${LIMITS.requestIdLength} printable ASCII characters without spaces`);
+  errors.check(isRequestId(value), field, `must be at most ${LIMITS.requestIdLength} printable ASCII characters without spaces`);
   return value;
 }
 

@@ -52,7 +52,7 @@ export class Containers implements ContainerOperations {
   async create(sandboxRef: string, spec: ContainerSpec, options: MutateOptions): Promise<Timed<ContainerView>> {
     const sandbox = this.#registry.sandbox(sandboxRef);
     const timer = new PhaseTimer(this.#deps.clock);
-    const id = this.#deps.ids.id();
+    const id = options.attempt?.subject ?? this.#deps.ids.id();
     const name = spec.name === '' ? shortId(id) : spec.name;
     this.#registry.reserveName('container', name, id);
     const unit = this.makeUnit(sandbox, id);
@@ -73,7 +73,7 @@ export class Containers implements ContainerOperations {
   async start(ref: string, options: MutateOptions): Promise<Timed<ContainerView>> {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
-    await unit.serial.run(() => this.#start(unit, timer, options));
+    await unit.serial.run(async () => { if (!startedSince(unit, options)) await this.#start(unit, timer, options); });
     return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
   }
 
@@ -273,6 +273,7 @@ export class Containers implements ContainerOperations {
     await unit.serial.run(async () => {
       const { actor } = unit.sandbox;
       const before = unit.record.state;
+      if (verb === 'resume' && before === 'running' && options.attempt?.begunAtMs !== undefined) return;
       await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'pause-requested' : 'resume-requested' });
       if (verb === 'pause' && before === 'paused') return;
       const agent = await reachableAgent(unit, options);
@@ -287,6 +288,11 @@ export class Containers implements ContainerOperations {
   #view(unit: ContainerUnit): ContainerView {
     return { sandbox: unit.sandbox.record, container: unit.record, logPath: this.#deps.places.logDir(unit.sandbox.id, unit.id) };
   }
+}
+
+/** The same request has started it before; it may have ended since. */
+function startedSince({ record }: ContainerUnit, { attempt }: MutateOptions): boolean {
+  return attempt?.begunAtMs !== undefined && record.startedAtMs !== undefined && record.startedAtMs >= attempt.begunAtMs;
 }
 
 function newContainer(deps: Deps, id: string, name: string, spec: ContainerSpec, prepared: Prepared): ContainerRecord {

@@ -3,7 +3,8 @@ import type { ExecSpec } from '../../core/model/sandbox-spec.ts';
 import { startRefused } from './container-runs.ts';
 import type { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
-import { ExecSession } from './exec-session.ts';
+import type { ExecSession } from './exec-session.ts';
+import { foundExec, newExec } from './found-exec.ts';
 import type { MutateOptions, ProcessStream } from './facade.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
@@ -22,16 +23,40 @@ export class ExecLauncher {
   async start(container: ContainerUnit, spec: ExecSpec, options: MutateOptions): Promise<ProcessStream> {
     const timer = new PhaseTimer(this.#deps.clock);
     const { sandbox } = container;
+    const execId = options.attempt?.subject ?? this.#deps.ids.id();
+    const before = options.attempt?.begunAtMs === undefined ? undefined : await this.#startedBefore(container, execId, options);
+    if (before !== undefined) {
+      if (!spec.stdin) this.#closeStdin(before);
+      return await before.open({ stdout: 0n, stderr: 0n }, []);
+    }
     this.#check(container);
-    const execId = this.#deps.ids.id();
     await sandbox.gate.through(() => this.#launch(container, execId, spec, timer, options), options.signal);
-    const session = new ExecSession({ container, execId, tty: spec.tty, onEnd: () => { this.#registry.removeExec(execId); } });
-    this.#registry.addExec(session);
+    const session = newExec(this.#registry, container, execId, spec.tty);
     // Told beside the exec, not before it: nothing on disk depends on this one.
     void this.#deps.hub.publish({ type: 'EXEC_STARTED', atMs: this.#deps.clock.wallMs(), sandboxId: sandbox.id, containerId: container.id, name: container.record.name, message: '', attributes: { exec_id: execId } });
-    if (!spec.stdin) session.stdin.close().catch((error: unknown) => { sandbox.log.debug({ error, exec: execId }, 'stdin not closed; the process has ended'); });
+    if (!spec.stdin) this.#closeStdin(session);
     if (spec.tty && spec.ttySize !== undefined) await session.resize(spec.ttySize);
     return await session.open({ stdout: 0n, stderr: 0n }, timer.finish());
+  }
+
+  #closeStdin(session: ExecSession): void {
+    session.stdin.close().catch((error: unknown) => { session.container.sandbox.log.debug({ error, exec: session.execId }, 'stdin not closed; the process has ended'); });
+  }
+
+  /** What the same request has started, as the guest knows it. */
+  async #startedBefore(container: ContainerUnit, execId: string, options: MutateOptions): Promise<ExecSession | undefined> {
+    const { sandbox } = container;
+    const known = (): ExecSession | undefined => this.#registry.execs.find((session) => session.execId === execId);
+    if (known() !== undefined || container.record.state !== 'running') return known();
+    if (sandbox.record.state === 'paused') {
+      throw new DomainError('RECOVERING', `whether this exec was started is known once sandbox ${sandbox.record.name} is resumed`, { sandboxId: sandbox.id, containerId: container.id, remedy: 'resume the sandbox first' });
+    }
+    const agent = await sandbox.agent?.get({ signal: options.signal });
+    if (agent?.kind === 'kata') {
+      throw new DomainError('REQUEST_OUTCOME_UNKNOWN', 'an official kata agent can not tell whether this exec was started', { sandboxId: sandbox.id, containerId: container.id, remedy: 'look into the container, and send it with a new request id if it is still wanted' });
+    }
+    const process = (await agent?.processes(options))?.find(({ key }) => key.execId === execId);
+    return process === undefined ? undefined : known() ?? foundExec(this.#registry, container, process, execId);
   }
 
   async #launch(container: ContainerUnit, execId: string, spec: ExecSpec, timer: PhaseTimer, options: MutateOptions): Promise<void> {

@@ -7,6 +7,7 @@ import type { WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
+import type { Attempt } from './request-book.ts';
 import type { AuditReport, AuditRequest } from './audit.ts';
 
 /**
@@ -16,6 +17,8 @@ import type { AuditReport, AuditRequest } from './audit.ts';
 export interface MutateOptions extends WaitOptions {
   /** May be empty. */
   readonly requestId: string;
+  /** Of a request with an id: what was written down before its work began. */
+  readonly attempt?: Pick<Attempt, 'subject' | 'begunAtMs'> | undefined;
 }
 
 export interface Timed<T> {
@@ -68,6 +71,8 @@ export interface SandboxOperations {
   stop(ref: string, how: { readonly force: boolean; readonly graceMs: number | undefined }, options: MutateOptions): Promise<Timed<SandboxRecord>>;
   delete(ref: string, how: { readonly force: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
   get(ref: string): SandboxRecord;
+  /** Resolves when it is known what became of it while the daemon was away; at once for one that is not there. Rejects RECOVERING when that can't be known. */
+  recovered(id: string, options: WaitOptions): Promise<void>;
   list(filter: { readonly labels: Readonly<Record<string, string>>; readonly states: readonly SandboxState[] }, page: PageRequest): Page<SandboxRecord>;
   pause(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord>>;
   resume(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord>>;

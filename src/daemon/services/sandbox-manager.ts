@@ -1,3 +1,4 @@
+import { linkSignals, raceSignal } from '../../base/abort.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { SandboxRecord, SandboxState } from '../../core/model/record.ts';
 import type { Phase } from '../../core/model/outcome.ts';
@@ -16,6 +17,10 @@ import { makeUnit } from './unit-factory.ts';
 
 /** Starts the containers of a sandbox that has just booted (container-operations does it). */
 export type ContainerStarter = (unit: SandboxUnit, options: WaitOptions) => Promise<readonly string[]>;
+
+function isRecovering(unit: SandboxUnit): boolean {
+  return unit.record.state === 'recovering' && !unit.actor.gone;
+}
 
 /** Sandboxes by id and name: admission, lookup, and every verb on one. */
 export class SandboxManager implements SandboxOperations {
@@ -40,7 +45,7 @@ export class SandboxManager implements SandboxOperations {
   async create(spec: SandboxSpec, options: MutateOptions): Promise<Timed<SandboxRecord>> {
     if (this.#draining) throw new DomainError('SHUTTING_DOWN', 'the daemon is stopping', { remedy: 'try again once it is back' });
     const timer = new PhaseTimer(this.#deps.clock);
-    const id = this.#deps.ids.id();
+    const id = options.attempt?.subject ?? this.#deps.ids.id();
     if (spec.name !== '') this.#registry.reserveName('sandbox', spec.name, id);
     try {
       const record = await newSandbox(this.#deps, id, spec);
@@ -104,6 +109,17 @@ export class SandboxManager implements SandboxOperations {
     return this.#registry.sandbox(ref).record;
   }
 
+  async recovered(id: string, options: WaitOptions): Promise<void> {
+    const unit = this.#registry.sandboxes.find((candidate) => candidate.id === id);
+    if (unit === undefined || !isRecovering(unit)) return;
+    using both = linkSignals(options.signal);
+    const known = unit.actor.until((record) => record.state !== 'recovering', { signal: both.signal });
+    // Its own end, or that of all recovery: what is not known then stays so.
+    await Promise.race([known, raceSignal(this.#registry.settled, both.signal)]).finally(() => { both.abort(new Error('not waited for any more')); });
+    if (!isRecovering(unit)) return;
+    throw new DomainError('RECOVERING', `sandbox ${unit.record.name} could not be recovered`, { sandboxId: unit.id, remedy: 'see its conditions' });
+  }
+
   list(filter: { readonly labels: Readonly<Record<string, string>>; readonly states: readonly SandboxState[] }, request: PageRequest): Page<SandboxRecord> {
     const matching = this.#registry.sandboxes
       .map((unit) => unit.record)
@@ -116,6 +132,8 @@ export class SandboxManager implements SandboxOperations {
   }
 
   async resume(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord>> {
+    const unit = this.#registry.sandbox(ref);
+    if (options.attempt?.begunAtMs !== undefined && (unit.record.state === 'ready' || unit.record.state === 'running')) return await this.#finishResume(unit, options);
     return await this.#verb(ref, 'resume-requested', options, (state) => state !== 'paused');
   }
 
@@ -144,6 +162,13 @@ export class SandboxManager implements SandboxOperations {
     const record = await unit.actor.commit({ target: 'sandbox', kind, run: { signal: options.signal, timer } });
     if (!done(record.state)) await unit.runEnded({ signal: options.signal });
     return { value: unit.record, mode: unit.record.mode, phases: timer.finish() };
+  }
+
+  /** A resume that a restart of the daemon cut short: the VM goes on already, and its guest's clock may not have been set. */
+  async #finishResume(unit: SandboxUnit, options: MutateOptions): Promise<Timed<SandboxRecord>> {
+    const agent = await unit.agent?.get(options);
+    await agent?.setTime(this.#deps.clock.wallMs(), options);
+    return { value: unit.record, mode: unit.record.mode, phases: [] };
   }
 
   /** A stop with grace needs a guest that runs. */
