@@ -1,6 +1,7 @@
 import { AsyncQueue } from '../../src/base/async-queue.ts';
 import { deferred } from '../../src/base/abort.ts';
 import type { TtySize } from '../../src/core/model/sandbox-spec.ts';
+import type { Mode, Phase } from '../../src/core/model/outcome.ts';
 import type { Offsets, ProcessStream, StreamEvent } from '../../src/daemon/services/facade.ts';
 
 export const WINDOW_BYTES = 1024n * 1024n;
@@ -13,8 +14,8 @@ export class FakeProcessStream implements ProcessStream {
   readonly containerId = 'c'.repeat(32);
   readonly sandboxId = 'b'.repeat(32);
   readonly tty = false;
-  readonly phases = [];
-  readonly mode = undefined;
+  readonly phases: readonly Phase[] = [];
+  readonly mode: Mode | undefined = undefined;
   readonly stdinOffset = 0n;
   readonly offsets: Offsets;
   readonly #queue = new AsyncQueue<StreamEvent>(1);
