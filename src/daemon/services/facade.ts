@@ -103,6 +103,7 @@ export interface ProcessStream extends Disposable {
   readonly offsets: Offsets;
   /** Stdin below this was taken. */
   readonly stdinOffset: bigint;
+  readonly mode: Mode | undefined;
   readonly phases: readonly Phase[];
   /** One reader. Ends after `exit`. */
   readonly output: AsyncIterable<StreamEvent>;
