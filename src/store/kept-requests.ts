@@ -31,7 +31,7 @@ interface Indexed {
 }
 
 /** What the journal's files hold, without the outcomes. In the order of last change. */
-export class RequestIndex {
+export class KeptRequests {
   readonly #entries = new Map<string, Indexed>();
 
   find(id: string): KeptRequest | undefined {

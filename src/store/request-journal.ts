@@ -6,8 +6,8 @@ import type { Clock } from '../core/ports/host.ts';
 import type { BegunRequest, KeptRequest, RequestJournal, RequestOutcome } from '../core/ports/stores.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
 import { ShapeError } from './codec.ts';
-import { RequestIndex } from './request-index.ts';
-import type { OutcomePlace, RequestSegment } from './request-index.ts';
+import { KeptRequests } from './kept-requests.ts';
+import type { OutcomePlace, RequestSegment } from './kept-requests.ts';
 import { decodeOutcome, encodeBegun, encodeEnded, encodeForgotten } from './request-line.ts';
 import type { EncodedLine } from './request-line.ts';
 import { parseRequests, requestSegmentName, requestSegmentNumber, SEGMENT_HEADER } from './request-segment.ts';
@@ -52,7 +52,7 @@ interface Waiting {
  */
 export class FileRequestJournal implements RequestJournal {
   readonly #options: RequestJournalOptions;
-  readonly #index: RequestIndex;
+  readonly #index: KeptRequests;
   /** Oldest first; the last one is written to. */
   readonly #segments: RequestSegment[];
   readonly unfinished: readonly BegunRequest[];
@@ -257,7 +257,7 @@ export class FileRequestJournal implements RequestJournal {
 }
 
 interface Found {
-  readonly index: RequestIndex;
+  readonly index: KeptRequests;
   readonly segments: RequestSegment[];
   readonly nextNumber: number;
 }
@@ -268,7 +268,7 @@ function newSegment(directory: string, number: number): RequestSegment {
 
 /** The files that are there. One of another version, or one that can't be read, is left alone and named in the log. */
 async function survey({ files, directory, logger }: RequestJournalOptions): Promise<Found> {
-  const index = new RequestIndex();
+  const index = new KeptRequests();
   const segments: RequestSegment[] = [];
   let nextNumber = 1;
   for (const name of await files.list(directory)) {
