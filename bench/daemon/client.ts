@@ -1,7 +1,8 @@
 import { createChannel, createClient } from 'nice-grpc';
 import type { Channel, Client } from 'nice-grpc';
 import { AsyncQueue } from '../../src/base/async-queue.ts';
-import { ContainerServiceDefinition } from '../../src/gen/vivarium/v1/container.ts';
+import { channelOptions } from '../../src/cli/client/clients.ts';
+import { STREAMING_CONTAINER_SERVICE } from '../../src/cli/stream/output-decoding.ts';
 import type { ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
 import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { Phase } from '../../src/gen/vivarium/v1/common.ts';
@@ -14,17 +15,17 @@ export interface ExecResult {
   readonly stdoutBytes: bigint;
 }
 
-/** A plain client of the API. */
+/** A client of the API with the command line's own channel and decoder. */
 export class BenchClient implements Disposable {
   readonly sandboxes: Client<SandboxServiceDefinition>;
-  readonly containers: Client<ContainerServiceDefinition>;
+  readonly containers: Client<typeof STREAMING_CONTAINER_SERVICE>;
   readonly #channel: Channel;
 
   /** `host` as `unix:PATH`. */
   constructor(host: string) {
-    this.#channel = createChannel(host.replace(/^unix:/, 'unix://'), undefined, { 'grpc.max_receive_message_length': 64 << 20, 'grpc.use_local_subchannel_pool': 1 });
+    this.#channel = createChannel(host.replace(/^unix:/, 'unix://'), undefined, channelOptions);
     this.sandboxes = createClient(SandboxServiceDefinition, this.#channel);
-    this.containers = createClient(ContainerServiceDefinition, this.#channel);
+    this.containers = createClient(STREAMING_CONTAINER_SERVICE, this.#channel);
   }
 
   /** Runs a process to its exit, reading and acknowledging its output. */

@@ -5,7 +5,7 @@ import type { DaemonAddress } from './address.ts';
 /** Where each service is described; what is loaded is what a command calls, because the descriptions are large. */
 const definitions = {
   sandboxes: async () => (await import('../../gen/vivarium/v1/sandbox.ts')).SandboxServiceDefinition,
-  containers: async () => (await import('../../gen/vivarium/v1/container.ts')).ContainerServiceDefinition,
+  containers: async () => (await import('../stream/output-decoding.ts')).STREAMING_CONTAINER_SERVICE,
   events: async () => (await import('../../gen/vivarium/v1/event.ts')).EventServiceDefinition,
   host: async () => (await import('../../gen/vivarium/v1/host.ts')).HostServiceDefinition,
   guests: async () => (await import('../../gen/vivarium/v1/guest.ts')).GuestServiceDefinition,
@@ -26,9 +26,11 @@ export interface Connection extends Disposable {
   ready(deadline: Date): Promise<void>;
 }
 
-const channelOptions = {
+export const channelOptions = {
   'grpc.max_receive_message_length': 64 * 1024 * 1024,
   'grpc.max_send_message_length': 64 * 1024 * 1024,
+  // A process may be 1 MiB ahead of us; with HTTP/2's own 64 KiB every message of output waits for word from us, half-way.
+  'grpc-node.flow_control_window': 1024 * 1024,
   // A broken stream is resumed as soon as the daemon is back: look for it often, it is on this host.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 500,
