@@ -12,6 +12,7 @@ import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
 import type { Clock, IdSource } from '../../core/ports/host.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import type { Services } from '../services/facade.ts';
+import type { RequestBook } from '../services/request-book.ts';
 import { CallDrain } from './call-drain.ts';
 import type { DrainTimes } from './call-drain.ts';
 import { CallMiddleware } from './call-middleware.ts';
@@ -24,6 +25,7 @@ import { describeLibraryErrors } from './library-errors.ts';
 import { LIMITS } from './limits.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { STREAMING_CONTAINER_SERVICE } from './output-encoding.ts';
+import { RequestOnce } from './request-once.ts';
 import { SandboxService } from './sandbox-service.ts';
 import { SocketFile } from './socket-file.ts';
 
@@ -33,6 +35,7 @@ const SERVICE_NAMES = [
 
 export interface ApiServerParts {
   readonly services: Services;
+  readonly requests: RequestBook;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
@@ -50,6 +53,7 @@ export interface StopTimes extends DrainTimes {
 export class ApiServer {
   readonly #parts: ApiServerParts;
   readonly #drain: CallDrain;
+  readonly #requests: RequestOnce;
   readonly #health = new HealthService(SERVICE_NAMES);
   readonly #server: Server;
   #socket: SocketFile | undefined;
@@ -58,6 +62,8 @@ export class ApiServer {
     this.#parts = parts;
     this.#drain = new CallDrain(parts.clock);
     const middleware = new CallMiddleware(parts);
+    const requests = new RequestOnce(parts.requests, parts.services);
+    this.#requests = requests;
     // The library hands its options on as they are; its type names only those that clients have as well.
     const options: ServerOptions = {
       'grpc.max_receive_message_length': LIMITS.messageBytes,
@@ -69,9 +75,10 @@ export class ApiServer {
       .use(middleware.metrics)
       .use(middleware.log)
       .use(middleware.errors)
-      .use(this.#drain.middleware);
+      .use(this.#drain.middleware)
+      .use(requests.middleware);
     server.add(SandboxServiceDefinition, new SandboxService(parts.services.sandboxes));
-    server.add(STREAMING_CONTAINER_SERVICE, new ContainerService(parts.services.containers, parts.logger));
+    server.add(STREAMING_CONTAINER_SERVICE, new ContainerService(parts.services.containers, requests, parts.logger));
     server.add(EventServiceDefinition, new EventService(parts.services.events));
     server.add(HostServiceDefinition, new HostService(parts.services.host));
     server.add(GuestServiceDefinition, new GuestService(parts.services.guests));
@@ -97,6 +104,11 @@ export class ApiServer {
     await socket.publish();
     this.#socket = socket;
     return `unix:${parsed.path}`;
+  }
+
+  /** After recovery: what requests of the last daemon have made is written down. */
+  async settleRequests(): Promise<void> {
+    await this.#requests.settle();
   }
 
   setServing(serving: boolean): void {
