@@ -1,6 +1,6 @@
 import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DomainEvent } from '../../src/core/model/events.ts';
-import type { ContainerSetup, GuestAgent, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
+import type { AgentEvent, ContainerSetup, GuestAgent, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
 import type { Failpoints } from '../../src/core/ports/failpoints.ts';
 import type { ProcessEnd } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
@@ -258,6 +258,7 @@ export class FakeVm {
 
   agent(world: World): GuestAgent {
     const { generation } = world;
+    let tell: (event: AgentEvent) => void = () => undefined;
     const find = (key: ProcessKey): FakeProcess => {
       const process = this.processes.get(`${key.containerId}/${key.execId ?? ''}`);
       if (process === undefined) throw new DomainError('AGENT_REFUSED', 'no such process');
@@ -268,7 +269,10 @@ export class FakeVm {
     };
     return {
       kind: 'viv-agent',
-      onEvent: (listener) => { void this.#ended.promise.then(() => { listener({ kind: 'lost', error: new Error('link lost') }); }); },
+      onEvent: (listener) => {
+        tell = listener;
+        void this.#ended.promise.then(() => { listener({ kind: 'lost', error: new Error('link lost') }); });
+      },
       check: async () => undefined,
       info: async () => ({ agentVersion: '1', kernelRelease: '6.1', bootId: 'guest-boot', memoryBytes: 1, cpus: 1 }),
       createSandbox: async () => world.at('guest'),
@@ -276,6 +280,7 @@ export class FakeVm {
       createContainer: async (setup: ContainerSetup) => {
         await world.at('agent-create');
         add({ containerId: setup.containerId, execId: undefined }, false);
+        tell({ kind: 'created', containerId: setup.containerId, pid: 7 });
       },
       startContainer: async (id) => {
         await world.at('agent-start');

@@ -47,6 +47,12 @@ impl Events {
         self.tell(Event::Oom(agent::Oom { container_id: container_id.into() }));
     }
 
+    /// A container's init is there; it waits to be started.
+    pub fn created(&self, container_id: &str, pid: i32) {
+        let pid = u32::try_from(pid).unwrap_or(0);
+        self.tell(Event::ContainerCreated(agent::ContainerCreated { container_id: container_id.into(), pid }));
+    }
+
     /// The process has ended and its output is over.
     pub fn exited(&self, task: &Task) {
         let exit = task.told_exit().map(|exit| exit.message(task.stdout.written(), task.stderr.written()));

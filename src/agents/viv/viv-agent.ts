@@ -95,6 +95,7 @@ export class VivAgent extends TtrpcAgent {
   #takeEvent(payload: Uint8Array): void {
     const { event } = orProtocolError('an event', () => EventsResponse.decode(payload));
     if (event?.$case === 'oom') this.events.emit({ kind: 'oom', containerId: event.value.containerId });
+    else if (event?.$case === 'containerCreated') this.events.emit({ kind: 'created', ...event.value });
   }
 }
 

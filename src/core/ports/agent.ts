@@ -96,7 +96,11 @@ export interface ContainerUsage {
   readonly pids: bigint;
 }
 
-export type AgentEvent = { readonly kind: 'oom'; readonly containerId: string } | { readonly kind: 'lost'; readonly error: Error };
+export type AgentEvent =
+  | { readonly kind: 'oom'; readonly containerId: string }
+  /** Its first process is there and waits to be started. `pid` is a number of the guest's root pid namespace. Told by viv-agent alone. */
+  | { readonly kind: 'created'; readonly containerId: string; readonly pid: number }
+  | { readonly kind: 'lost'; readonly error: Error };
 
 /**
  * What answers inside one guest. Every call has a deadline from the agents room's table and ends with AGENT_UNREACHABLE (the link is lost or

@@ -32,7 +32,7 @@ export interface HostHookRunner {
 export interface OciTranslator {
   resolve(source: RootfsSource): Promise<ResolvedSource>;
   /** Everything that can be judged before the root file system is mounted: unknown users are found here too. */
-  container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource; /** The sandbox has DNS lines, so the agent keeps a resolv.conf to be mounted. */ readonly resolvConf?: boolean }): Promise<ContainerTranslation>;
+  container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource; /** Files that the guest's agent keeps for every container of its sandbox, to be mounted at their own paths. */ readonly guestFiles?: readonly string[] }): Promise<ContainerTranslation>;
   process(request: { readonly containerId: string; readonly execId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly exec: ExecSpec; readonly source: ResolvedSource }): Promise<ProcessSetup>;
   storages(request: { readonly containerId: string }): readonly GuestStorage[];
 }

@@ -27,10 +27,15 @@ export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise
   const { deps } = unit.sandbox;
   const source = await deps.oci.resolve(spec.rootfs);
   deps.hooks.check(source);
-  const { dns } = unit.sandbox.record.spec;
-  const resolvConf = dns.servers.length + dns.searches.length + dns.options.length > 0;
-  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source, resolvConf });
+  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source, guestFiles: guestFiles(unit) });
   return { source, translation };
+}
+
+/** What the agent writes when the sandbox is set up. The kata protocol brings only DNS lines; our own agent tells the sandbox's name as well. */
+function guestFiles(unit: ContainerUnit): readonly string[] {
+  const { spec, profile } = unit.sandbox.record;
+  const { servers, searches, options } = spec.dns;
+  return [...(profile.agent === 'viv-agent' ? ['/etc/hostname', '/etc/hosts'] : []), ...(servers.length + searches.length + options.length > 0 ? ['/etc/resolv.conf'] : [])];
 }
 
 function hostname(unit: ContainerUnit): string {
@@ -79,7 +84,7 @@ export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, optio
     if (problem.reason !== 'AGENT_REFUSED') throw error;
     throw await startFailed(unit, problem);
   }
-  await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), finishedAtMs: undefined, exit: undefined, resumeOnStart: false } });
+  await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), guestPid: unit.guestPid, finishedAtMs: undefined, exit: undefined, resumeOnStart: false } });
   await lateHooks(unit, 'afterStart');
   await run.step('stdin', () => openStdin(unit, agent, options), options);
 }

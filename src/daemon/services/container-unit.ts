@@ -18,6 +18,8 @@ export class ContainerUnit {
   readonly serial = new Serial();
   /** The guest knows this container. */
   inGuest = false;
+  /** Of its first process, as the guest told when it made it; else 0. Written down when it starts. */
+  guestPid = 0;
   readonly stdin: StdinWriter;
   #log: Promise<ContainerLog> | undefined;
   #source: Promise<ResolvedSource> | undefined;
@@ -116,6 +118,7 @@ export class ContainerUnit {
   async renew(): Promise<void> {
     await this.release();
     this.inGuest = false;
+    this.guestPid = 0;
     this.stdin.reset(0n);
   }
 

@@ -194,7 +194,7 @@ export class Recovery {
     container.stdin.reset(init.stdinAccepted);
     if (init.pid === 0 && init.exit === undefined) return;
     // It was started while nobody could write that down.
-    if (record.state === 'created') await unit.actor.commit({ target: 'container', id: record.id, kind: 'started', patch: { startedAtMs: this.#deps.clock.wallMs() } });
+    if (record.state === 'created') await unit.actor.commit({ target: 'container', id: record.id, kind: 'started', patch: { startedAtMs: this.#deps.clock.wallMs(), guestPid: init.pid } });
     await container.pump();
   }
 

@@ -186,7 +186,12 @@ export class SandboxUnit {
   }
 
   #onAgentEvent(event: AgentEvent): void {
-    if (event.kind !== 'oom') return;
+    if (event.kind === 'lost') return;
+    if (event.kind === 'created') {
+      const unit = this.containers.get(event.containerId);
+      if (unit !== undefined) unit.guestPid = event.pid;
+      return;
+    }
     const container = this.record.containers.find((candidate) => candidate.id === event.containerId);
     void this.deps.hub.publish({ type: 'CONTAINER_OOM', atMs: this.deps.clock.wallMs(), sandboxId: this.id, containerId: event.containerId, name: container?.name ?? '', message: 'a process was killed for want of memory in the guest', attributes: {} });
   }

@@ -11,7 +11,7 @@ import type { Violations } from './violations.ts';
 
 /**
  * The base that a bundle's config.json describes. Dropped without a word, since the guest has its own: cgroup paths, the network and time
- * namespaces, namespace paths, device cgroup rules, block and network limits, SELinux and AppArmor labels, the host name.
+ * namespaces, namespace paths, device cgroup rules, numbers of CPUs and memory nodes, block and network limits, SELinux and AppArmor labels, the host name.
  * Refused (UNSUPPORTED), since leaving it out would change what the container may do: user namespaces, mounts from the host, host devices.
  */
 export function bundleBase(config: JsonObject, facts: MountFacts, violations: Violations): SpecBase {
@@ -75,8 +75,7 @@ export function hookOf(hook: BundleFields): OciHook {
 function resourcesOf(resources: BundleFields): OciResources {
   const cpu = resources.object('cpu');
   const memory = resources.object('memory');
-  const cpus = cpu.string('cpus');
-  const cpuLimits = { ...limit(cpu, 'quota'), ...limit(cpu, 'period'), ...limit(cpu, 'shares'), ...(cpus === '' ? {} : { cpus }) };
+  const cpuLimits = { ...limit(cpu, 'quota'), ...limit(cpu, 'period'), ...limit(cpu, 'shares') };
   const memoryLimits = { ...limit(memory, 'limit'), ...limit(memory, 'reservation'), ...limit(memory, 'swap') };
   const pids = limit(resources.object('pids'), 'limit');
   return {

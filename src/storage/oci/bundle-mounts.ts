@@ -1,6 +1,7 @@
 import { DomainError } from '../../core/model/errors.ts';
 import type { BundleFields } from './bundle-fields.ts';
-import { resolvConfMounts, shmMount } from './mounts.ts';
+import { RESOLV_CONF } from './guest-paths.ts';
+import { guestFileMounts, shmMount } from './mounts.ts';
 import type { MountFacts } from './mounts.ts';
 import type { OciDevice, OciMount } from './runtime-spec.ts';
 
@@ -20,13 +21,16 @@ function mountOf(fields: BundleFields): OciMount {
   throw new DomainError('UNSUPPORTED', `the bundle asks for a mount ${what} on ${destination}; this version passes none from the host`, { remedy: 'remove that mount from config.json', facts: { mount: destination, type, source: fields.string('source') } });
 }
 
-/** A bundle's mounts as they are made in the guest. A /dev/shm is added when the bundle has none, and is the caller's when the caller sizes it. */
+/**
+ * A bundle's mounts as they are made in the guest. A /dev/shm is added when the bundle has none, and is the caller's when the caller sizes it.
+ * Of the guest's files only resolv.conf is added: a bundle's root file system has the names that its maker gave it, but servers are the sandbox's to know.
+ */
 export function bundleMounts(mounts: readonly BundleFields[], facts: MountFacts): readonly OciMount[] {
   const own = mounts.map(mountOf);
   const wanted = facts.shmSizeBytes > 0 ? own.filter((mount) => mount.destination !== '/dev/shm') : own;
   const added = wanted.some((mount) => mount.destination === '/dev/shm') ? [] : [shmMount(facts.shmSizeBytes)];
-  const resolvConf = own.some((mount) => mount.destination === '/etc/resolv.conf') ? [] : resolvConfMounts(facts);
-  return [...wanted, ...added, ...resolvConf];
+  const files = facts.guestFiles.filter((path) => path === RESOLV_CONF && !own.some((mount) => mount.destination === path));
+  return [...wanted, ...added, ...guestFileMounts(files, facts.readOnlyRootfs)];
 }
 
 function deviceOf(fields: BundleFields): OciDevice | undefined {

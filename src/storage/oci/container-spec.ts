@@ -23,8 +23,8 @@ export interface ContainerSpecInput {
   readonly spec: ContainerSpec;
   /** The sandbox's. */
   readonly hostname: string;
-  /** The sandbox has DNS lines, so the agent keeps a resolv.conf. */
-  readonly resolvConf: boolean;
+  /** Files that the guest's agent keeps for the sandbox's containers. */
+  readonly guestFiles: readonly string[];
   readonly image: ImageConfig | undefined;
   /** config.json of a bundle; then there is no image. */
   readonly bundleSpec: JsonObject | undefined;
@@ -38,7 +38,7 @@ export interface ContainerSpecInput {
 export function containerRuntimeSpec(input: ContainerSpecInput): OciRuntimeSpec {
   const { spec, containerId } = input;
   const violations = new Violations();
-  const facts = { privileged: spec.security.privileged, shmSizeBytes: spec.shmSizeBytes, resolvConf: input.resolvConf };
+  const facts = { privileged: spec.security.privileged, shmSizeBytes: spec.shmSizeBytes, guestFiles: input.guestFiles, readOnlyRootfs: spec.security.readOnlyRootfs };
   const base = input.bundleSpec === undefined ? imageBase(input.image, facts) : bundleBase(input.bundleSpec, facts, violations);
   const process = processOf(input, base, violations);
   const linux = linuxOf(input, base, violations);

@@ -1,12 +1,12 @@
-import { GUEST_RESOLV_CONF } from './guest-paths.ts';
 import type { OciMount } from './runtime-spec.ts';
 
 export interface MountFacts {
   readonly privileged: boolean;
   /** 0: 64 MiB. */
   readonly shmSizeBytes: number;
-  /** The sandbox has DNS lines, so the agent wrote a resolv.conf. */
-  readonly resolvConf: boolean;
+  /** Files that the guest's agent keeps for the sandbox's containers, each mounted at its own path. */
+  readonly guestFiles: readonly string[];
+  readonly readOnlyRootfs: boolean;
 }
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
@@ -16,8 +16,9 @@ export function shmMount(shmSizeBytes: number): OciMount {
   return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSizeBytes || DEFAULT_SHM_BYTES}`] };
 }
 
-export function resolvConfMounts(facts: { readonly resolvConf: boolean }): readonly OciMount[] {
-  return facts.resolvConf ? [{ destination: '/etc/resolv.conf', type: 'bind', source: GUEST_RESOLV_CONF, options: ['rbind', 'ro'] }] : [];
+/** Writable as the root file system is, and one for all containers of a sandbox: as those of a pod share theirs. */
+export function guestFileMounts(files: readonly string[], readOnly: boolean): readonly OciMount[] {
+  return files.map((path) => ({ destination: path, type: 'bind', source: path, options: ['rbind', readOnly ? 'ro' : 'rw'] }));
 }
 
 /** The file systems that every container has (OCI runtime specification, config-linux.md, "Default Filesystems", and those of other container tools). */
@@ -31,6 +32,6 @@ export function defaultMounts(facts: MountFacts): readonly OciMount[] {
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', access] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['nosuid', 'noexec', 'nodev', 'relatime', access] },
-    ...resolvConfMounts(facts),
+    ...guestFileMounts(facts.guestFiles, facts.readOnlyRootfs),
   ];
 }

@@ -45,8 +45,11 @@ export class FakeGuest {
   }
 
   oom(containerId: string): void {
-    const event = EventsResponse.encode({ event: { $case: 'oom', value: { containerId } } }).finish();
-    if (this.#events !== undefined) this.#raw?.data(this.#events, event);
+    this.#tell({ $case: 'oom', value: { containerId } });
+  }
+
+  created(containerId: string, pid: number): void {
+    this.#tell({ $case: 'containerCreated', value: { containerId, pid } });
   }
 
   process(containerId: string, execId = ''): FakeProcess {
@@ -56,6 +59,10 @@ export class FakeGuest {
   /** Puts bytes on the wire as they are. */
   noise(bytes: Uint8Array): void {
     this.#stream?.write([bytes]);
+  }
+
+  #tell(event: EventsResponse['event']): void {
+    if (this.#events !== undefined) this.#raw?.data(this.#events, EventsResponse.encode({ event }).finish());
   }
 
   #forget(): void {

@@ -4,5 +4,6 @@ pub mod console;
 pub mod filesystems;
 pub mod loopback;
 pub mod modules;
+pub mod names;
 pub mod power;
 pub mod uevents;

@@ -164,6 +164,7 @@ async fn run(agent: &Rc<Agent>, container: &Rc<Container>, process: &grpc::Proce
     resize(&container.init, process.console_size.as_ref())?;
     *container.status.borrow_mut() = Some(ends.status);
     container.state.set(State::Created);
+    agent.events.created(&container.id, pid);
     agent.watch_oom(container);
     agent.follow(container.clone(), container.init.clone(), ended);
     Ok(())

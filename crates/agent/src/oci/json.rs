@@ -81,7 +81,7 @@ pub fn id_mapping(mapping: &grpc::LinuxIdMapping) -> Value {
 }
 
 /// The limits that a guest honours: memory, cpu, pids and huge pages. Devices, networks and block devices are the host's numbers,
-/// and so are its cpus and memory nodes: they mean nothing here.
+/// and so are its memory nodes: they mean nothing here. Cpus are the guest's own.
 pub fn resources(resources: &grpc::LinuxResources) -> Value {
     let hugepages: Vec<_> =
         resources.hugepage_limits.iter().map(|l| json!({ "pageSize": l.pagesize, "limit": l.limit })).collect();
@@ -98,5 +98,10 @@ fn memory(memory: &grpc::LinuxMemory) -> Value {
 }
 
 fn cpu(cpu: &grpc::LinuxCpu) -> Value {
-    object([("shares", set(cpu.shares)), ("quota", set(cpu.quota)), ("period", set(cpu.period))])
+    object([
+        ("shares", set(cpu.shares)),
+        ("quota", set(cpu.quota)),
+        ("period", set(cpu.period)),
+        ("cpus", set(cpu.cpus.as_str()).map(|_| json!(cpu.cpus))),
+    ])
 }

@@ -115,12 +115,12 @@ mod tests {
         let resources = grpc::LinuxResources {
             pids: Some(grpc::LinuxPids { limit: 9 }),
             memory: Some(grpc::LinuxMemory { limit: 1 << 20, ..Default::default() }),
-            cpu: Some(grpc::LinuxCpu { quota: 5, cpus: "7".into(), ..Default::default() }),
+            cpu: Some(grpc::LinuxCpu { quota: 5, cpus: "0".into(), mems: "7".into(), ..Default::default() }),
             devices: vec![Default::default()],
             ..Default::default()
         };
         let config = translate(|spec| spec.linux.as_mut().unwrap().resources = Some(resources), &around());
-        let expected = json!({ "pids": { "limit": 9 }, "memory": { "limit": 1 << 20 }, "cpu": { "quota": 5 } });
+        let expected = json!({ "pids": { "limit": 9 }, "memory": { "limit": 1 << 20 }, "cpu": { "quota": 5, "cpus": "0" } });
         assert_eq!(config["linux"]["resources"], expected);
         assert_eq!(config["linux"]["cgroupsPath"], "/vivarium/c1");
     }

@@ -15,7 +15,6 @@ use crate::storage::handlers::DRIVERS;
 use crate::storage::table::blocking;
 use crate::ttrpc::status::{Result, Status};
 
-const CPUS: &str = "/sys/devices/system/cpu";
 const MEMORY: &str = "/sys/devices/system/memory";
 /// Seed bytes that are taken; more of them add nothing.
 const MAX_SEED: usize = 4096;
@@ -46,47 +45,6 @@ pub async fn details(agent: Rc<Agent>, request: grpc::GuestDetailsRequest) -> Re
         }),
         support_mem_hotplug_probe: request.mem_hotplug_probe && PathBuf::from(MEMORY).join("probe").exists(),
     })
-}
-
-/// Switches plugged cpus and memory on.
-pub async fn online(_: Rc<Agent>, request: grpc::OnlineCpuMemRequest) -> Result<()> {
-    let work = move || {
-        let cpus = switch_on(CPUS, "cpu", "online", "1", request.nb_cpus)?;
-        if request.nb_cpus > 0 && cpus < request.nb_cpus {
-            return Err(Status::precondition(format!("{cpus} of {} cpus could be switched on", request.nb_cpus)));
-        }
-        if !request.cpu_only {
-            switch_on(MEMORY, "memory", "state", "online", 0)?;
-        }
-        Ok(())
-    };
-    if request.wait {
-        return blocking(work).await;
-    }
-    tokio::task::spawn_blocking(move || {
-        if let Err(status) = work() {
-            eprintln!("viv-agent: OnlineCPUMem: {status}");
-        }
-    });
-    Ok(())
-}
-
-/// Writes `on` into the file of every directory `prefix` + number that bears something else, until `most` were written (0: all).
-fn switch_on(directory: &str, prefix: &str, file: &str, on: &str, most: u32) -> Result<u32> {
-    let entries = fs::read_dir(directory).map_err(|e| Status::os(directory, e))?;
-    let mut count = 0;
-    for entry in entries.filter_map(|entry| entry.ok()) {
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(prefix)).is_some_and(|n| n.parse::<u32>().is_ok());
-        let path = entry.path().join(file);
-        if !number || fs::read_to_string(&path).is_ok_and(|state| state.trim() == on) {
-            continue;
-        }
-        if (most == 0 || count < most) && fs::write(&path, on).is_ok() {
-            count += 1;
-        }
-    }
-    Ok(count)
 }
 
 pub async fn probe_memory(_: Rc<Agent>, request: grpc::MemHotplugByProbeRequest) -> Result<()> {

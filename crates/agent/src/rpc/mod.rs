@@ -4,6 +4,7 @@ pub mod container;
 pub mod files;
 pub mod guest;
 pub mod metrics;
+pub mod online;
 pub mod output;
 pub mod routes;
 pub mod sandbox;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use prost::bytes::Bytes;
 use prost::Message;
 
-use super::{container, files, guest, metrics, output, sandbox, stdio, vivarium};
+use super::{container, files, guest, metrics, online, output, sandbox, stdio, vivarium};
 use crate::agent::Agent;
 use crate::proto::grpc;
 use crate::ttrpc::server::{Answer, Route, Service};
@@ -61,7 +61,7 @@ fn kata(agent: &Rc<Agent>, method: &str, payload: Bytes) -> Result<Route> {
         "WriteStdin" => call(agent, payload, stdio::write_stdin),
         "CloseStdin" => call(agent, payload, stdio::close_stdin),
         "TtyWinResize" => call(agent, payload, stdio::resize),
-        "OnlineCPUMem" => call(agent, payload, guest::online),
+        "OnlineCPUMem" => call(agent, payload, online::online),
         "ReseedRandomDev" => call(agent, payload, guest::reseed),
         "SetGuestDateTime" => call(agent, payload, guest::set_time),
         "GetGuestDetails" => call(agent, payload, guest::details),

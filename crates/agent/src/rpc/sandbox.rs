@@ -1,11 +1,10 @@
 //! AgentService: the sandbox.
 
-use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::agent::{Agent, Sandbox};
-use crate::boot::modules;
+use crate::boot::{modules, names};
 use crate::containers::{layout, remove};
 use crate::proto::grpc;
 use crate::runtime::job::Job;
@@ -60,7 +59,7 @@ async fn make(agent: &Rc<Agent>, request: grpc::CreateSandboxRequest) -> Result<
     agent.keep_storages(kept);
     if agent.facts.is_init {
         nix::unistd::sethostname(&request.hostname).map_err(|e| Status::os("hostname", e))?;
-        write_resolv_conf(&request.dns)?;
+        names::write(Path::new("/etc"), &request.hostname, &request.dns).map_err(|e| Status::os("names", e))?;
     }
     let shares_pids = request.sandbox_pidns;
     let job = Job::Namespaces { directory: layout::namespaces(), hostname: request.hostname, pid: shares_pids };
@@ -70,14 +69,6 @@ async fn make(agent: &Rc<Agent>, request: grpc::CreateSandboxRequest) -> Result<
         drop(agent.reaper.register(pid));
     }
     Ok(Sandbox { id: request.sandbox_id, shares_pids, pid_holder: done.pid, hooks: request.guest_hook_path })
-}
-
-fn write_resolv_conf(lines: &[String]) -> Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::create_dir_all("/etc").and_then(|()| fs::write("/etc/resolv.conf", text)).map_err(|e| Status::os("resolv.conf", e))
 }
 
 /// Removes the containers, writes out what is cached, unmounts. After the answer the machine is switched off.

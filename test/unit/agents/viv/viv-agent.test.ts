@@ -182,6 +182,16 @@ describe('viv-agent client', () => {
     expect(await agent.processes()).toMatchObject([{ key: { containerId: 'c1', execId: undefined }, exit: { status: 137 } }, { key: { execId: 'e1' } }]);
   });
 
+  it('tells the pid of a container\'s first process', async () => {
+    const agent = await connect();
+    await settle();
+    const events: AgentEvent[] = [];
+    agent.onEvent((event) => events.push(event));
+    guest.created('c1', 87);
+    await settle();
+    expect(events).toEqual([{ kind: 'created', containerId: 'c1', pid: 87 }]);
+  });
+
   it('tells of oom, and of a lost link, after which every call fails', async () => {
     const agent = await connect();
     await settle();

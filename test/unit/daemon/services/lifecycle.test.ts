@@ -154,6 +154,17 @@ describe('a sandbox', () => {
     expect(value).toMatchObject({ state: 'running', cause: undefined });
   });
 
+  it('has the pid of a container\'s first process in the guest while it runs', async () => {
+    const world = new World();
+    const services = world.services();
+    await runningContainer(services);
+    expect(services.containers.get('ctr').container.guestPid).toBe(7);
+    await services.sandboxes.stop('sb', { force: false, graceMs: undefined }, CALL);
+    expect(services.containers.get('ctr').container.guestPid).toBe(0);
+    await services.sandboxes.start('sb', CALL);
+    expect(services.containers.get('ctr').container.guestPid).toBe(7);
+  });
+
   it('kills after the grace what does not listen', async () => {
     const world = new World();
     const services = world.services();

@@ -40,7 +40,7 @@ const CONFIG = {
 
 function specOf(config: Record<string, unknown>, spec: Partial<ContainerSpec> = {}): OciRuntimeSpec {
   const source = containerSpec({ args: [], rootfs: { kind: 'bundle', path: '/b' }, ...spec });
-  return containerRuntimeSpec({ containerId: CONTAINER_ID, spec: source, hostname: 'box', resolvConf: false, image: undefined, bundleSpec: config, users: { passwd: undefined, group: undefined } });
+  return containerRuntimeSpec({ containerId: CONTAINER_ID, spec: source, hostname: 'box', guestFiles: ['/etc/hosts'], image: undefined, bundleSpec: config, users: { passwd: undefined, group: undefined } });
 }
 
 function linux(change: Record<string, unknown>): Record<string, unknown> {
@@ -59,7 +59,7 @@ describe('a bundle', () => {
     expect(spec.annotations).toEqual({ a: 'b' });
     expect(spec.hooks).toEqual({ startContainer: [{ path: '/setup', args: ['setup'], env: [], timeout: 3 }] });
     expect(spec.linux).toMatchObject({ sysctl: { 'net.ipv4.ip_forward': '1' }, maskedPaths: ['/proc/kcore'], readonlyPaths: [], seccomp: { defaultAction: 'SCMP_ACT_ERRNO' } });
-    expect(spec.linux.resources).toEqual({ cpu: { shares: 100, cpus: '0' }, memory: { limit: 1_000_000 }, pids: { limit: 10 } });
+    expect(spec.linux.resources).toEqual({ cpu: { shares: 100 }, memory: { limit: 1_000_000 }, pids: { limit: 10 } });
     expect(spec.linux.devices.map((device) => device.path)).toEqual(['/dev/fuse']);
   });
 

@@ -13,7 +13,7 @@ const USERS = { passwd: 'root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home/w
 const IMAGE: ImageConfig = { name: 'busybox', digest: 'sha256:1', rootfs: '/images/busybox/rootfs', entrypoint: [], command: ['sh'], env: ['PATH=/bin', 'LANG=C'], workingDir: '/srv', user: '', stopSignal: '', sizeBytes: 0, source: '' };
 
 function inputOf(spec: Partial<ContainerSpec>, change: Partial<ContainerSpecInput> = {}): ContainerSpecInput {
-  return { containerId: CONTAINER_ID, spec: containerSpec({ args: [], ...spec }), hostname: 'box', resolvConf: false, image: IMAGE, bundleSpec: undefined, users: USERS, ...change };
+  return { containerId: CONTAINER_ID, spec: containerSpec({ args: [], ...spec }), hostname: 'box', guestFiles: [], image: IMAGE, bundleSpec: undefined, users: USERS, ...change };
 }
 
 function specOf(spec: Partial<ContainerSpec>, change: Partial<ContainerSpecInput> = {}): OciRuntimeSpec {
@@ -103,10 +103,15 @@ describe('the runtime spec of an image', () => {
     expect([spec.root.readonly, spec.process.noNewPrivileges]).toEqual([true, true]);
   });
 
-  it('sizes /dev/shm and mounts the resolv.conf that the agent keeps', () => {
-    const spec = specOf({ shmSizeBytes: 1 << 20 }, { resolvConf: true });
+  it('sizes /dev/shm', () => {
+    const spec = specOf({ shmSizeBytes: 1 << 20 });
     expect(spec.mounts.find((mount) => mount.destination === '/dev/shm')?.options).toContain('size=1048576');
-    expect(spec.mounts.find((mount) => mount.destination === '/etc/resolv.conf')?.type).toBe('bind');
+  });
+
+  it.each([[false, 'rw'], [true, 'ro']])('mounts the files that the agent keeps, writable as the root file system is (read-only: %s)', (readOnlyRootfs, access) => {
+    const files = ['/etc/hosts', '/etc/resolv.conf'];
+    const { mounts } = specOf(security({ readOnlyRootfs }), { guestFiles: files });
+    expect(mounts.slice(-2)).toEqual(files.map((path) => ({ destination: path, type: 'bind', source: path, options: ['rbind', access] })));
   });
 
   it('tells the terminal its size', () => {
