@@ -89,6 +89,8 @@ export function applyOverrides(profile: Profile, overrides: Readonly<Record<stri
       facts: { profile: profile.name, refused: refused.join(','), allowed: profile.allowedOverrides.join(',') },
     });
   }
+  // The profile itself, not a copy: each sandbox of it keeps what this returns.
+  if (Object.keys(overrides).length === 0) return profile;
   const changes = new Map(Object.entries(overrides).filter((entry): entry is [ProfileKey, string] => isProfileKey(entry[0])));
   const { profile: changed, violations } = change(profile, changes);
   if (violations.length > 0) throw invalidRequest(violations.map(({ field, description }) => ({ field: `spec.overrides[${JSON.stringify(field)}]`, description })));

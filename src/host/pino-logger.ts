@@ -11,31 +11,40 @@ export interface LoggerOptions {
 /** What never reaches a log: environment and arguments of containers may hold secrets. */
 const REDACTED = ['env', '*.env', 'spec.env', '*.spec.env', 'data', '*.data', 'token', '*.token'];
 
+/**
+ * A child is its bindings alone, put in front of each line's own fields: a child of the library is kilobytes, and each sandbox and each call has some.
+ */
 class PinoLogger implements Logger {
   readonly #pino: PinoBase;
+  readonly #bindings: Readonly<Record<string, string | number>>;
 
-  constructor(base: PinoBase) {
+  constructor(base: PinoBase, bindings: Readonly<Record<string, string | number>> = {}) {
     this.#pino = base;
+    this.#bindings = bindings;
   }
 
   child(bindings: Readonly<Record<string, string | number>>): Logger {
-    return new PinoLogger(this.#pino.child(bindings));
+    return new PinoLogger(this.#pino, { ...this.#bindings, ...bindings });
   }
 
   debug(fields: Readonly<Record<string, unknown>>, message: string): void {
-    this.#pino.debug(fields, message);
+    this.#write('debug', fields, message);
   }
 
   info(fields: Readonly<Record<string, unknown>>, message: string): void {
-    this.#pino.info(fields, message);
+    this.#write('info', fields, message);
   }
 
   warn(fields: Readonly<Record<string, unknown>>, message: string): void {
-    this.#pino.warn(fields, message);
+    this.#write('warn', fields, message);
   }
 
   error(fields: Readonly<Record<string, unknown>>, message: string): void {
-    this.#pino.error(fields, message);
+    this.#write('error', fields, message);
+  }
+
+  #write(level: LoggerOptions['level'], fields: Readonly<Record<string, unknown>>, message: string): void {
+    if (this.#pino.isLevelEnabled(level)) this.#pino[level]({ ...this.#bindings, ...fields }, message);
   }
 }
 

@@ -30,9 +30,13 @@ export class HandoverStream implements ByteStream {
     if (this.#closed === undefined) this.#stream.resume();
   }
 
-  /** Ends the first reader's time. `rest` is what it was given and did not use. The next `onData` gets that first. */
+  /**
+   * Ends the first reader's time: it hears nothing more, not even of the end, and nothing of it is kept as long as the stream lives. `rest` is what
+   * it was given and did not use. The next `onData` gets that first.
+   */
   handOver(rest: Uint8Array): void {
     this.#listener = undefined;
+    this.#closeListeners = [];
     if (rest.length > 0) this.#waiting.unshift(rest);
     this.#stream.pause();
   }

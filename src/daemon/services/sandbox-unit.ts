@@ -22,6 +22,12 @@ export type Runs = Readonly<Record<Exclude<SandboxEffect, 'abort-run' | 'remove-
 
 const CONSOLE_TAIL_BYTES = 2048;
 
+/** Of one that is over only its outcome is kept. */
+interface LastRun {
+  controller: AbortController | undefined;
+  readonly done: Promise<void>;
+}
+
 /** One sandbox as it lives in this daemon: its actor, and what can't be written to disk (connections, processes, work under way). */
 export class SandboxUnit {
   readonly deps: Deps;
@@ -32,7 +38,7 @@ export class SandboxUnit {
   readonly #serial = new Serial();
   /** A pause of the VM waits for calls to its guest that are under way, and later calls wait for the pause. */
   readonly gate = new Gate();
-  #run: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  #run: LastRun | undefined;
   #hint: { readonly cause: Cause; readonly detail: string } | undefined;
   session: VmSession | undefined;
   share: Share | undefined;
@@ -121,7 +127,7 @@ export class SandboxUnit {
     if (effect === 'remove-record') return;
     if (effect === 'abort-run') {
       const reason = options.reason ?? new DomainError('CANCELLED', 'ended by a later request', { sandboxId: this.id, remedy: 'nothing: this is what the later request asked for' });
-      this.#run?.controller.abort(reason);
+      this.#run?.controller?.abort(reason);
       return;
     }
     const controller = new AbortController();
@@ -129,8 +135,9 @@ export class SandboxUnit {
       using linked = linkSignals(controller.signal, options.signal);
       await this.#runs[effect](this, options, linked.signal);
     });
-    done.catch((error: unknown) => { this.log.warn({ error, run: effect }, 'run failed'); });
-    this.#run = { controller, done };
+    const run: LastRun = { controller, done };
+    this.#run = run;
+    done.catch((error: unknown) => { this.log.warn({ error, run: effect }, 'run failed'); }).finally(() => { run.controller = undefined; });
   }
 
   #onVmEvent(session: VmSession, event: VmEvent): void {

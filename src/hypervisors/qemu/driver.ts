@@ -1,7 +1,7 @@
 import { linkSignals, raceSignal, reasonOf, throwIfAborted } from '../../base/abort.ts';
 import { UndoStack } from '../../base/async-stack.ts';
 import { DomainError } from '../../core/model/errors.ts';
-import type { Clock, Files, Launcher, SocketDialer, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
+import type { Clock, Files, Launcher, ProcessEnd, SocketDialer, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorDriver, HypervisorInfo, LaunchOptions, VmEvent, VmRef, VmSession, VmSpec } from '../../core/ports/hypervisor.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import { formatVersion } from './version.ts';
@@ -165,7 +165,7 @@ export class QemuDriver implements HypervisorDriver {
   /** The work's outcome, or VMM_EXITED as soon as the process ends, whichever is first. */
   async #whileRunning<T>(process: SupervisedProcess, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     using linked = linkSignals(signal);
-    void process.ended.then((end) => { linked.abort(exitedError(end)); });
+    using _watch = onEnd(process, (end) => { linked.abort(exitedError(end)); });
     try {
       return await raceSignal(work(linked.signal), linked.signal);
     } catch (error) {
@@ -191,6 +191,13 @@ class EarlyEvents {
     this.#session = session;
     for (const event of this.#kept.splice(0)) session.take(event);
   }
+}
+
+/** Calls back at the end of the process unless disposed of before: the promise of its end lives as long as it and must not keep what is over. */
+function onEnd(process: SupervisedProcess, callback: (end: ProcessEnd) => void): Disposable {
+  const watch: { callback: ((end: ProcessEnd) => void) | undefined } = { callback };
+  void process.ended.then((end) => watch.callback?.(end));
+  return { [Symbol.dispose]: () => { watch.callback = undefined; } };
 }
 
 function hasEnded(process: SupervisedProcess): boolean {

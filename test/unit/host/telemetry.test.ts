@@ -16,6 +16,16 @@ describe('the logger', () => {
     expect(lines).toHaveLength(1);
   });
 
+  it('keeps the bindings of a child to the child, and redacts among them as among fields', () => {
+    const { lines, logger } = logInto('json');
+    const child = logger.child({ sandbox: 'x', token: 'secret' });
+    logger.info({}, 'parent');
+    child.info({ sandbox: 'y' }, 'child');
+    expect(lines[0]).not.toContain('sandbox');
+    expect(lines[1]).not.toContain('secret');
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ sandbox: 'y', msg: 'child' });
+  });
+
   it('keeps what may be secret out, and errors with their causes in', () => {
     const { lines, logger } = logInto('json');
     logger.error({ env: ['A=secret'], spec: { env: ['B=secret'] }, token: 'secret', err: new Error('outer', { cause: new Error('inner') }) }, 'failed');
