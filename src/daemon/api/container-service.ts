@@ -1,3 +1,4 @@
+import type { Clock } from '../../core/ports/host.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import type {
   AttachRequest, AttachResponse, ContainerServiceImplementation, CreateContainerRequest, CreateContainerResponse, DeleteContainerRequest, DeleteContainerResponse,
@@ -23,12 +24,12 @@ import { parseLogs, parseResizeTty } from './validate-streams.ts';
 export class ContainerService implements ContainerServiceImplementation<RequestContext> {
   readonly #containers: ContainerOperations;
   readonly #streams: StreamParts;
-  readonly #logger: Logger;
+  readonly #parts: { readonly logger: Logger; readonly clock: Clock };
 
-  constructor(containers: ContainerOperations, requests: RequestOnce, logger: Logger) {
+  constructor(containers: ContainerOperations, requests: RequestOnce, parts: { readonly logger: Logger; readonly clock: Clock }) {
     this.#containers = containers;
     this.#streams = { containers, requests };
-    this.#logger = logger;
+    this.#parts = parts;
   }
 
   async createContainer(request: CreateContainerRequest, { signal, attempt }: ApiContext): Promise<CreateContainerResponse> {
@@ -79,7 +80,7 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
     const messages = requests[Symbol.asyncIterator]();
     const opened = await openExec(this.#streams, await firstMessage(messages, STREAM_OPENERS, signal), signal);
     using stream = opened.stream;
-    const pump = new ProcessPump(stream, { takesStdin: opened.takesStdin, logger: this.#logger });
+    const pump = new ProcessPump(stream, { ...this.#parts, takesStdin: opened.takesStdin });
     for await (const message of pump.run(laterMessages(messages, STREAM_OPENERS), signal)) yield { message };
   }
 
@@ -87,7 +88,7 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
     const messages = requests[Symbol.asyncIterator]();
     const opened = await openAttach(this.#streams, await firstMessage(messages, STREAM_OPENERS, signal), signal);
     using stream = opened.stream;
-    const pump = new ProcessPump(stream, { takesStdin: opened.takesStdin, logger: this.#logger });
+    const pump = new ProcessPump(stream, { ...this.#parts, takesStdin: opened.takesStdin });
     for await (const message of pump.run(laterMessages(messages, STREAM_OPENERS), signal)) yield { message };
   }
 

@@ -3,6 +3,7 @@ import { reasonOf } from '../../base/abort.ts';
 import { AsyncQueue } from '../../base/async-queue.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { ErrorReason } from '../../core/model/errors.ts';
+import type { Clock } from '../../core/ports/host.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import type { StreamData } from '../../gen/vivarium/v1/container.ts';
 import type { ProcessStream } from '../services/facade.ts';
@@ -15,6 +16,12 @@ import { checkSignal } from './validate-process.ts';
 
 /** Output that waits here for the client; more waits in the guest. */
 const OUTPUT_QUEUE_BYTES = 512 * 1024;
+
+/**
+ * How long a closed side must stay without a cancellation until it counts as the end of input. Clients on Node close their side in a frame of its
+ * own right before they cancel (closeStream in its http2): a user who only leaves must not end the shell that he left.
+ */
+const HALF_CLOSE_SETTLES_MS = 100;
 
 /** The process ended between a client's message and its arrival: no failure, its exit is on the way. */
 const ALREADY_ENDED: ReadonlySet<ErrorReason> = new Set(['WRONG_STATE', 'EXEC_NOT_FOUND', 'CONTAINER_NOT_FOUND']);
@@ -32,11 +39,13 @@ interface StdinChunk {
  *   writes as much as it reads would stand still else. Stdin waits in a bounded queue of its own; a client that keeps to 1 MiB beyond the last
  *   stdin_ack never fills it, one that doesn't is no longer read.
  * - A client that closes its side can't acknowledge any more: its stdin has ended, and what is sent to it counts as taken.
+ *   Only after a moment without a cancellation: that too begins by closing the side.
  * - A client that vanishes ends the call; the process goes on without it.
  */
 export class ProcessPump {
   readonly #stream: ProcessStream;
   readonly #logger: Logger;
+  readonly #clock: Pick<Clock, 'sleep'>;
   readonly #outbox = new AsyncQueue<ServerMessage>(OUTPUT_QUEUE_BYTES, (message) => dataBytes(message) + 256);
   readonly #stdin = new AsyncQueue<StdinChunk>(LIMITS.stdinWindowBytes, (chunk) => chunk.data.length + 64);
   readonly #takesStdin: boolean;
@@ -44,10 +53,11 @@ export class ProcessPump {
   #over = false;
   #sent: { stdout: bigint; stderr: bigint };
 
-  constructor(stream: ProcessStream, options: { takesStdin: boolean; logger: Logger }) {
+  constructor(stream: ProcessStream, options: { takesStdin: boolean; logger: Logger; clock: Pick<Clock, 'sleep'> }) {
     this.#stream = stream;
     this.#takesStdin = options.takesStdin;
     this.#logger = options.logger;
+    this.#clock = options.clock;
     this.#sent = { ...stream.offsets };
   }
 
@@ -63,7 +73,7 @@ export class ProcessPump {
       // Output is asked for first, and waits in the queue: so the guest's answer is under way while the client is told of the start.
       this.#sendOutput().catch(fail);
       yield startedToWire(this.#stream);
-      this.#receive(messages).catch(fail);
+      this.#receive(messages, signal).catch(fail);
       this.#writeStdin().catch(fail);
       for await (const message of this.#outbox) {
         yield message;
@@ -86,12 +96,14 @@ export class ProcessPump {
     throw new DomainError('INTERNAL', 'the output ended without an exit status', { sandboxId: this.#stream.sandboxId, containerId: this.#stream.containerId });
   }
 
-  async #receive(messages: AsyncIterator<ClientMessage>): Promise<void> {
+  async #receive(messages: AsyncIterator<ClientMessage>, signal: AbortSignal): Promise<void> {
     for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
       await this.#tolerant(next.value.$case, this.#take(next.value));
     }
     // A broken connection ends the messages as well, but the signal comes first.
     if (this.#over) return;
+    await this.#clock.sleep(HALF_CLOSE_SETTLES_MS, { signal });
+    if (this.#ended()) return;
     this.#halfClosed = true;
     this.#stream.ack(this.#sent);
     this.#stdin.end();
@@ -140,6 +152,11 @@ export class ProcessPump {
       this.#logger.debug({ what, reason: error.reason, exec: this.#stream.execId, container: this.#stream.containerId }, 'came after the end of the process');
       return undefined;
     }
+  }
+
+  /** A method, because the field changes while others run. */
+  #ended(): boolean {
+    return this.#over;
   }
 
   #afterSending(message: ServerMessage): void {

@@ -78,7 +78,7 @@ export class ApiServer {
       .use(this.#drain.middleware)
       .use(requests.middleware);
     server.add(SandboxServiceDefinition, new SandboxService(parts.services.sandboxes));
-    server.add(STREAMING_CONTAINER_SERVICE, new ContainerService(parts.services.containers, requests, parts.logger));
+    server.add(STREAMING_CONTAINER_SERVICE, new ContainerService(parts.services.containers, requests, { logger: parts.logger, clock: parts.clock }));
     server.add(EventServiceDefinition, new EventService(parts.services.events));
     server.add(HostServiceDefinition, new HostService(parts.services.host));
     server.add(GuestServiceDefinition, new GuestService(parts.services.guests));

@@ -5,6 +5,7 @@ import { DomainError } from '../../../../src/core/model/errors.ts';
 import { ProcessPump } from '../../../../src/daemon/api/process-stream.ts';
 import type { ClientMessage, ServerMessage } from '../../../../src/daemon/api/stream-messages.ts';
 import { FakeProcessStream } from '../../../fakes/fake-process-stream.ts';
+import { ManualClock } from '../../../fakes/manual-clock.ts';
 import { MemoryLogger } from '../../../fakes/memory-logger.ts';
 
 class Call {
@@ -12,10 +13,11 @@ class Call {
   readonly messages = new AsyncQueue<ClientMessage>(1000);
   readonly abort = new AbortController();
   readonly logger = new MemoryLogger();
+  readonly clock = new ManualClock();
   readonly output: AsyncGenerator<ServerMessage, void, undefined>;
 
   constructor(takesStdin = true) {
-    this.output = new ProcessPump(this.stream, { takesStdin, logger: this.logger }).run(this.messages[Symbol.asyncIterator](), this.abort.signal);
+    this.output = new ProcessPump(this.stream, { takesStdin, logger: this.logger, clock: this.clock }).run(this.messages[Symbol.asyncIterator](), this.abort.signal);
   }
 
   send(message: ClientMessage): void {
@@ -82,6 +84,7 @@ describe('a process and its client', () => {
     const call = new Call();
     await call.next();
     call.messages.end();
+    void call.clock.advance(100);
     void (async () => {
       await call.stream.stdinClosed.promise;
       for (let part = 0; part < 40; part += 1) await call.stream.emit('stdout', Buffer.alloc(64 * 1024));
@@ -89,6 +92,20 @@ describe('a process and its client', () => {
     })();
     expect(await call.rest()).toHaveLength(41);
     expect(call.stream.acks.at(-1)).toEqual({ stdout: 40n * 65_536n, stderr: 0n });
+  });
+
+  it('leaves the stdin of a process alone when the side is closed because the call is being cancelled', async () => {
+    const call = new Call();
+    await call.next();
+    const ended = call.rest();
+    call.messages.end();
+    await call.clock.advance(50);
+    call.abort.abort(new DomainError('CANCELLED', 'gone'));
+    await expect(ended).rejects.toMatchObject({ reason: 'CANCELLED' });
+    await call.clock.advance(1000);
+    expect(await Promise.race([call.stream.stdinClosed.promise.then(() => 'closed'), Promise.resolve('open')])).toBe('open');
+    expect(call.stream.acks).toEqual([]);
+    expect(call.clock.pending).toBe(0);
   });
 
   it('does not end the stdin of a process whose stdin this client does not have', async () => {
