@@ -24,7 +24,10 @@ export interface Prepared {
 
 /** Resolves and translates: everything that can be wrong with a container's spec is found here, before anything is touched. */
 export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise<Prepared> {
-  const { deps } = unit.sandbox;
+  const { deps, record } = unit.sandbox;
+  if (record.profile.agent === 'none') {
+    throw new DomainError('UNSUPPORTED', 'the guest has no agent, so nobody there can create a container', { sandboxId: record.id, remedy: 'use a profile whose guest has an agent (agent = "viv-agent")' });
+  }
   const source = await deps.oci.resolve(spec.rootfs);
   deps.hooks.check(source);
   const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source, guestFiles: guestFiles(unit) });
