@@ -6,22 +6,16 @@ use crate::keeper;
 use crate::spec;
 use crate::sys::{self, Forked};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Launches in `dir` and answers on stdout. 0: a child lives and the line tells which; 1: the line tells why not.
 pub fn run(dir: &Path) -> ExitCode {
-    match launch(dir) {
-        Ok((code, line)) => {
-            println!("{line}");
-            ExitCode::from(code)
-        }
-        Err(failure) => {
-            println!("{}", failure.line());
-            ExitCode::FAILURE
-        }
-    }
+    let (code, line) = launch(dir).unwrap_or_else(|failure| (1, failure.line()));
+    // Whoever asked may be gone; a child that was started runs all the same, and a second launch finds it.
+    let _ = writeln!(io::stdout(), "{line}");
+    ExitCode::from(code)
 }
 
 fn launch(dir: &Path) -> Result<(u8, String), Failure> {

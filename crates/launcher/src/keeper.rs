@@ -23,7 +23,8 @@ pub fn run(spec: Spec, lock: File, mut answer: File) -> ! {
     let _ = answer.write_all(&[&[mark], line.as_bytes()].concat());
     drop(answer);
     drop(spec);
-    release_memory();
+    // What the spec took goes back to the kernel; the keeper stays for days.
+    sys::release_memory();
     let ended = started.map(|supervision| supervision.run());
     drop(lock);
     sys::exit_now(i32::from(!matches!(ended, Ok(Ok(())))))
@@ -32,6 +33,7 @@ pub fn run(spec: Spec, lock: File, mut answer: File) -> ! {
 fn detach() -> io::Result<()> {
     // SAFETY: setsid changes this process only.
     sys::check(unsafe { libc::setsid() })?;
+    sys::set_process_name(c"viv-launcher")?;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGPIPE] {
         sys::set_signal(signal, libc::SIG_IGN);
     }
@@ -39,10 +41,4 @@ fn detach() -> io::Result<()> {
     sys::set_signal(libc::SIGCHLD, libc::SIG_DFL);
     let null = File::options().read(true).write(true).open("/dev/null")?;
     (0..3).try_for_each(|standard| sys::replace_standard(null.as_fd(), standard))
-}
-
-/// What the spec took goes back to the kernel; the keeper stays for days.
-fn release_memory() {
-    // SAFETY: touches the allocator's free memory only.
-    unsafe { libc::malloc_trim(0) };
 }

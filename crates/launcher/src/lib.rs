@@ -10,20 +10,29 @@ pub mod clients;
 pub mod console;
 pub mod credentials;
 pub mod failure;
+pub mod errno;
 pub mod fds;
 pub mod front;
 pub mod identity;
 pub mod json;
 pub mod keeper;
 pub mod limits;
+pub mod lines;
+pub mod mounts;
 pub mod namespaces;
 pub mod record;
 pub mod ring;
 pub mod scribe;
+pub mod serve;
 pub mod spec;
 pub mod start;
 pub mod supervise;
 pub mod sys;
+pub mod trees;
+pub mod worker;
 
 /// Version of docs/protocols/launcher.md that this launcher speaks.
 pub const PROTOCOL_VERSION: i64 = 1;
+
+/// Version of the requests of `viv-launcher serve`.
+pub const SERVE_VERSION: i64 = 1;

@@ -1,4 +1,5 @@
-//! `viv-launcher DIR`: starts the process that `DIR/spec.json` names and stays as its parent. See docs/protocols/launcher.md.
+//! `viv-launcher DIR`: starts the process that `DIR/spec.json` names and stays as its parent; `viv-launcher serve`: does that and a
+//! few things more on request. See docs/protocols/launcher.md.
 
 use std::process::ExitCode;
 
@@ -9,9 +10,10 @@ fn main() -> ExitCode {
             println!("viv-launcher {} (protocol {})", env!("CARGO_PKG_VERSION"), viv_launcher::PROTOCOL_VERSION);
             ExitCode::SUCCESS
         }
+        (Some(word), None) if word == "serve" => viv_launcher::serve::run(),
         (Some(dir), None) => viv_launcher::front::run(dir.as_ref()),
         _ => {
-            eprintln!("usage: viv-launcher DIR | --version");
+            eprintln!("usage: viv-launcher DIR | serve | --version");
             ExitCode::from(2)
         }
     }

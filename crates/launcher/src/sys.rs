@@ -179,3 +179,28 @@ pub fn set_signal(signal: i32, action: libc::sighandler_t) {
     // SAFETY: no handler of ours is installed. Signals that can't be set (9, 19, the libc's own) refuse, and that is right.
     unsafe { libc::signal(signal, action) };
 }
+
+/// Gives memory that is free in this process back to the kernel.
+pub fn release_memory() {
+    // SAFETY: touches the allocator's free memory only.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Writes all of it, waiting as long as it takes. SIGPIPE is ignored by every program of the standard library's, so a reader that went is an error.
+pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and the length are those of one live slice.
+        match check(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) }) {
+            Ok(count) => bytes = &bytes[count as usize..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Closes every descriptor from 3 on.
+pub fn close_all() {
+    // SAFETY: the caller is a process that has just been forked and uses none of them further.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+}
