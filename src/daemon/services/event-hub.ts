@@ -39,6 +39,12 @@ export class EventHub implements EventOperations {
 
   async *watch(how: { readonly cursor: string; readonly follow: boolean }, options: WaitOptions): AsyncIterable<WatchedEvent> {
     let sequence = this.#start(how.cursor);
+    if (sequence > this.#journal.last) {
+      // Of another journal: nothing here says what its holder has seen. It gets what there is.
+      const { oldest } = await this.#journal.after(0n);
+      yield { kind: 'lost', afterCursor: how.cursor, nextCursor: String(oldest - 1n) };
+      sequence = oldest - 1n;
+    }
     while (!this.#closed) {
       const news = this.#news.promise;
       const { events, oldest } = await this.#journal.after(sequence);
