@@ -17,7 +17,7 @@ const CREATE_FAULTS: readonly (readonly [name: string, profile: string, says: Re
   ['kernel-missing', 'kernel = "/nonexistent/vmlinux"\ninitrd = "/nonexistent/initrd"', /kernel/],
   ['guest-missing', 'guest = "nosuch"', /nosuch/],
   ['exits-at-start', faulty('exit-at-start:3'), /code 3|exit/i],
-  ['boot-hangs', faulty('boot-hang'), /console|agent|boot/i],
+  ['boot-hangs', faulty('boot-hang'), /the console's last line: fake: waiting for root device/],
   ['boot-panics', faulty('boot-panic'), /panic|ended/i],
   ['link-mute', faulty('link-mute'), /agent|answer|ms|time/i],
   ['agent-mute', faulty('agent-mute'), /agent|answer|time/i],

@@ -1,5 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestDaemon } from './daemon.ts';
+
+/** The clock of a paused guest stands still: unless it is set, it is this much behind afterwards. */
+const PAUSE_MS = 4000;
+const CLOCK_ERROR_S = 1;
 
 /** One request all the way down and back: a container in a real virtual machine. */
 describe('a container in a real VM', () => {
@@ -63,11 +68,27 @@ describe('a container in a real VM', () => {
       const { containers } = await daemon.json<{ containers: { sandboxId: string }[] }>('ps');
       const sandbox = containers[0]?.sandboxId ?? '';
       await daemon.must('sandbox', 'pause', sandbox);
+      const before = await daemon.must('logs', 'web');
       const refused = await daemon.viv(['exec', 'web', 'true']);
       expect(refused.code).not.toBe(0);
       expect(refused.stderr).toContain('paused');
+      // It writes five lines a second while it runs.
+      await setTimeout(PAUSE_MS);
+      await expect(daemon.must('logs', 'web')).resolves.toBe(before);
       await daemon.must('sandbox', 'resume', sandbox);
       await expect(daemon.viv(['exec', 'web', 'true'])).resolves.toMatchObject({ code: 0 });
+    });
+
+    it('has the right time the moment its VM is resumed, after a pause longer than the error allowed', async () => {
+      const { containers } = await daemon.json<{ containers: { sandboxId: string }[] }>('ps');
+      const sandbox = containers[0]?.sandboxId ?? '';
+      await daemon.must('sandbox', 'pause', sandbox);
+      await setTimeout(PAUSE_MS);
+      await daemon.must('sandbox', 'resume', sandbox);
+      const earliest = Math.floor(Date.now() / 1000) - CLOCK_ERROR_S;
+      const guest = Number(await daemon.must('exec', 'web', 'date', '+%s'));
+      expect(guest).toBeGreaterThanOrEqual(earliest);
+      expect(guest).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000) + CLOCK_ERROR_S);
     });
 
     it('is stopped with its own answer to SIGTERM', async () => {
