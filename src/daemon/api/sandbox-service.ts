@@ -1,7 +1,8 @@
+import type { ServiceImplementation } from 'nice-grpc';
 import type {
-  ConsoleRequest, ConsoleResponse, CreateSandboxRequest, CreateSandboxResponse, DeleteSandboxRequest, DeleteSandboxResponse, GetSandboxRequest, GetSandboxResponse,
-  GetSandboxStatsRequest, GetSandboxStatsResponse, ListSandboxesRequest, ListSandboxesResponse, PauseSandboxRequest, PauseSandboxResponse, ResumeSandboxRequest,
-  ResumeSandboxResponse, SandboxServiceImplementation, StartSandboxRequest, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse, UpdateSandboxRequest,
+  ConsoleRequest, ConsoleResponse, CreateSandboxRequest, CreateSandboxResponse, DeleteSandboxRequest, DeleteSandboxResponse, GetSandboxRequest,
+  GetSandboxStatsRequest, GetSandboxStatsResponse, ListSandboxesRequest, PauseSandboxRequest, PauseSandboxResponse, ResumeSandboxRequest,
+  ResumeSandboxResponse, StartSandboxRequest, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse, UpdateSandboxRequest,
   UpdateSandboxResponse, WaitSandboxRequest, WaitSandboxResponse,
 } from '../../gen/vivarium/v1/sandbox.ts';
 import type { SandboxOperations } from '../services/facade.ts';
@@ -13,12 +14,15 @@ import { sandboxStatsToWire, sandboxToWire, waitToWire } from './convert-sandbox
 import { parsed } from './field-errors.ts';
 import { firstMessage, laterMessages } from './first-message.ts';
 import { LIMITS } from './limits.ts';
+import { SandboxEncoder } from './sandbox-encoding.ts';
+import type { ENCODED_SANDBOX_SERVICE, EncodedMessage } from './sandbox-encoding.ts';
 import { parseSandboxCall, parseSandboxRef, parseStopSandbox, parseUpdateSandbox } from './validate-calls.ts';
 import { checkReference } from './validate-fields.ts';
 import { parseCreateSandbox, parseListSandboxes } from './validate-sandbox.ts';
 
 /** vivarium.v1.SandboxService: parse, call, convert. */
-export class SandboxService implements SandboxServiceImplementation<RequestContext> {
+export class SandboxService implements ServiceImplementation<typeof ENCODED_SANDBOX_SERVICE, RequestContext> {
+  readonly #encoder = new SandboxEncoder();
   readonly #sandboxes: SandboxOperations;
 
   constructor(sandboxes: SandboxOperations) {
@@ -49,14 +53,14 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
     return { mode: modeToWire(mode), phases: phasesToWire(await this.#sandboxes.delete(ref, { force: request.force }, { requestId, signal })) };
   }
 
-  async getSandbox(request: GetSandboxRequest): Promise<GetSandboxResponse> {
-    return { sandbox: sandboxToWire(this.#sandboxes.get(parseSandboxRef(request))) };
+  async getSandbox(request: GetSandboxRequest): Promise<EncodedMessage> {
+    return this.#encoder.one(this.#sandboxes.get(parseSandboxRef(request)));
   }
 
-  async listSandboxes(request: ListSandboxesRequest): Promise<ListSandboxesResponse> {
+  async listSandboxes(request: ListSandboxesRequest): Promise<EncodedMessage> {
     const { labels, states, page } = parseListSandboxes(request);
     const { items, nextToken } = this.#sandboxes.list({ labels, states }, page);
-    return { sandboxes: items.map(sandboxToWire), nextPageToken: nextToken };
+    return this.#encoder.list(items, nextToken);
   }
 
   async pauseSandbox(request: PauseSandboxRequest, { signal }: ApiContext): Promise<PauseSandboxResponse> {
@@ -79,9 +83,9 @@ export class SandboxService implements SandboxServiceImplementation<RequestConte
     return sandboxStatsToWire(await this.#sandboxes.stats(parseSandboxRef(request), { signal }));
   }
 
-  async updateSandbox(request: UpdateSandboxRequest, { signal }: ApiContext): Promise<UpdateSandboxResponse> {
+  async updateSandbox(request: UpdateSandboxRequest, { signal, attempt }: ApiContext): Promise<UpdateSandboxResponse> {
     const { ref, requestId, labels } = parseUpdateSandbox(request);
-    return { sandbox: sandboxToWire(await this.#sandboxes.updateLabels(ref, labels, { requestId, signal })) };
+    return { sandbox: sandboxToWire(await this.#sandboxes.updateLabels(ref, labels, { requestId, signal, attempt })) };
   }
 
   async *console(requests: AsyncIterable<ConsoleRequest>, { signal }: ApiContext): AsyncGenerator<ConsoleResponse, void, undefined> {

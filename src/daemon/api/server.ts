@@ -26,6 +26,7 @@ import { LIMITS } from './limits.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { STREAMING_CONTAINER_SERVICE } from './output-encoding.ts';
 import { RequestOnce } from './request-once.ts';
+import { ENCODED_SANDBOX_SERVICE } from './sandbox-encoding.ts';
 import { SandboxService } from './sandbox-service.ts';
 import { SocketFile } from './socket-file.ts';
 
@@ -77,7 +78,7 @@ export class ApiServer {
       .use(middleware.errors)
       .use(this.#drain.middleware)
       .use(requests.middleware);
-    server.add(SandboxServiceDefinition, new SandboxService(parts.services.sandboxes));
+    server.add(ENCODED_SANDBOX_SERVICE, new SandboxService(parts.services.sandboxes));
     server.add(STREAMING_CONTAINER_SERVICE, new ContainerService(parts.services.containers, requests, { logger: parts.logger, clock: parts.clock }));
     server.add(EventServiceDefinition, new EventService(parts.services.events));
     server.add(HostServiceDefinition, new HostService(parts.services.host));
