@@ -2,7 +2,7 @@ import { AuditResponse, AuditState, auditStateToJSON, type AuditedResource } fro
 import type { Action } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { enumText } from '../format/enum-text.ts';
-import { printListing, type ListingFlags } from '../format/listing.ts';
+import { printListing, type Listing, type ListingFlags } from '../format/listing.ts';
 import { shortId } from '../format/short-id.ts';
 import { withSlowNotice } from '../format/slow-notice.ts';
 
@@ -21,7 +21,8 @@ export const audit: Action<AuditFlags> = async (context, _operands, flags) => {
   const { host } = await context.connect('host');
   const request = { requestId: context.host.newId(), reap: flags.reap === true, retryFailed: flags.failed === true, all };
   const report = await withSlowNotice(context.host, 'looking at the host…', () => host.audit(request, { signal: context.signal }));
-  printListing(context, flags, {
+  const rows = all ? report.resources : report.resources.filter(({ state }) => NOTABLE.has(state));
+  const listing: Listing<AuditedResource> = {
     columns: [
       { title: 'KIND', text: (row) => row.kind },
       { title: 'NAME', text: (row) => row.name },
@@ -30,10 +31,11 @@ export const audit: Action<AuditFlags> = async (context, _operands, flags) => {
       { title: 'DETAIL', text: (row) => row.detail, maxWidth: 60 },
       { title: 'ATTRIBUTES', text: (row) => Object.entries(row.attributes).map(([key, value]) => `${key}=${value}`).join(' '), wide: true },
     ],
-    rows: all ? report.resources : report.resources.filter(({ state }) => NOTABLE.has(state)),
+    rows,
     json: AuditResponse.toJSON(report),
-  });
-  if (flags.output !== 'json') context.host.stdout.write(summary(report));
+  };
+  if (rows.length > 0 || flags.output !== 'table') printListing(context, flags, listing);
+  if (flags.output !== 'json') context.host.stdout.write(`${rows.length > 0 ? '\n' : ''}${summary(report)}`);
   return report.clean && report.resisting.length === 0 ? ExitCode.ok : ExitCode.failed;
 };
 
@@ -46,7 +48,7 @@ function summary({ counts, removed, resisting, clean }: AuditResponse): string {
     ...resisting.map(({ resource, reason }) => `not removed: ${resource?.kind ?? ''} ${resource?.name ?? ''}: ${reason}`),
     `${words.length === 0 ? 'nothing on this host' : words.join(', ')}${clean ? '' : '; remove what is orphaned with "viv doctor audit --reap"'}`,
   ];
-  return `\n${lines.map((line) => `${line.replace(/\p{Cc}/gu, '?')}\n`).join('')}`;
+  return lines.map((line) => `${line.replace(/\p{Cc}/gu, '?')}\n`).join('');
 }
 
 function ownerText({ sandboxId, containerId }: AuditedResource): string {

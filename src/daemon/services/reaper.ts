@@ -29,7 +29,7 @@ export interface ReaperParts {
 
 /**
  * Removes orphans: first what runs, then what it held, directories last (the order of RESOURCE_KINDS). Of an owner whose process can't be
- * ended nothing further is touched. Nothing is forced: what resists is told, with the reason.
+ * ended nothing further is touched, and no directory of one that resists elsewhere. Nothing is forced: what resists is told, with the reason.
  */
 export class Reaper {
   readonly #parts: ReaperParts;
@@ -46,9 +46,9 @@ export class Reaper {
     for (const orphan of inOrder) {
       throwIfAborted(options.signal);
       if (orphan.found === undefined || !this.#parts.isOrphan(orphan.found)) continue;
-      const holder = resisting.find(({ resource }) => resource.kind === 'process' && resource.sandboxId === orphan.sandboxId);
-      if (holder !== undefined && orphan.kind !== 'process') {
-        resisting.push({ resource: orphan, reason: `waits for the end of process ${holder.resource.attributes['pid'] ?? ''}` });
+      const holder = resisting.find(({ resource }) => holdsUp(resource, orphan));
+      if (holder !== undefined) {
+        resisting.push({ resource: orphan, reason: `waits for ${holder.resource.kind} ${holder.resource.name}` });
         continue;
       }
       const reason = await this.#remove(orphan.found, options);
@@ -77,4 +77,9 @@ export class Reaper {
       }
     }
   }
+}
+
+function holdsUp(resisting: AuditedResource, next: AuditedResource): boolean {
+  if (resisting.sandboxId !== next.sandboxId || resisting.kind === next.kind) return false;
+  return resisting.kind === 'process' || next.kind === 'directory' || next.kind === 'launcher';
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -29,10 +29,12 @@ interface Known {
 
 /** Launchers are given no environment of their own; each works in the directory that it serves. */
 const LAUNCHERS: ReadonlyMap<string, MarkedRole> = new Map<string, MarkedRole>([['viv-launcher', 'launcher'], ['viv-scribe', 'scribe']]);
-/** Processes that are looked at between two turns of the event loop: some 0.4 ms. */
+/** Processes that are looked at between two turns of the event loop: under a millisecond. */
 const SLICE = 64;
 const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM']);
 const DELETED = ' (deleted)';
+/** A line of /proc/PID/stat has some 300 bytes, and the command in it at most 64. */
+const STAT_BYTES = 2048;
 
 /**
  * The processes of the host that bear this instance's mark. The environment and the working directory of one are read once in its life:
@@ -41,6 +43,7 @@ const DELETED = ' (deleted)';
 export class ProcessScan {
   readonly #marks: InstanceMarks;
   readonly #procRoot: string;
+  readonly #buffer = Buffer.allocUnsafe(STAT_BYTES);
   #known = new Map<number, Known>();
 
   constructor(marks: InstanceMarks, procRoot = '/proc') {
@@ -72,13 +75,23 @@ export class ProcessScan {
   /** Undefined for a process that is gone, and for a zombie: that holds nothing. */
   #stat(pid: number): Omit<Known, 'marked'> | undefined {
     try {
-      const text = readFileSync(join(this.#procRoot, String(pid), 'stat'), 'latin1');
+      const text = this.#readStat(`${this.#procRoot}/${pid}/stat`);
       const stat = parseProcStat(text);
       if (stat === undefined || stat.state === 'Z' || stat.state === 'X') return undefined;
       return { startTime: stat.startTime, command: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')) };
     } catch (error) {
       if (GONE.has(errnoOf(error))) return undefined;
       throw error;
+    }
+  }
+
+  /** Half the time of readFileSync, which asks for a size first that files of /proc do not have. */
+  #readStat(path: string): string {
+    const file = openSync(path, 'r');
+    try {
+      return this.#buffer.toString('latin1', 0, readSync(file, this.#buffer, 0, STAT_BYTES, 0));
+    } finally {
+      closeSync(file);
     }
   }
 

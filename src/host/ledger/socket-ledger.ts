@@ -4,11 +4,13 @@ import { ownerOfPath, type InstanceMarks } from '../../core/model/marks.ts';
 import type { FoundResource, LedgerKind } from '../../core/ports/ledger.ts';
 import type { RunTree } from './run-tree.ts';
 
-/** Paths of the bound sockets in a text of /proc/net/unix, without those in the abstract name space. */
-export function parseUnixSockets(text: string): readonly string[] {
-  return text.split('\n').slice(1).flatMap((line) => {
-    const path = /^\S+: (?:\S+ +){5} *\d+ (\/.*)$/.exec(line)?.[1];
-    return path === undefined ? [] : [path];
+/** Paths of the bound sockets at or below a directory, in a text of /proc/net/unix (proc(5)): seven columns, then the path. */
+export function parseUnixSockets(text: string, directory: string): readonly string[] {
+  const mark = ` ${directory}/`;
+  return text.split('\n').flatMap((line) => {
+    const at = line.indexOf(mark);
+    // A path may hold blanks, and the mark itself in its middle.
+    return at === -1 || line.slice(0, at).trim().split(/ +/).length !== 7 ? [] : [line.slice(at + 1)];
   });
 }
 
@@ -30,7 +32,7 @@ export class SocketLedger implements LedgerKind {
 
   async find(): Promise<readonly FoundResource[]> {
     const files = new Set((await this.#tree.read()).flatMap(({ sockets }) => sockets));
-    const bound = new Set(parseUnixSockets(await readFile(this.#table, 'utf8')));
+    const bound = await this.#bound();
     return [...new Set([...files, ...bound])].flatMap((name): readonly FoundResource[] => {
       const owner = ownerOfPath(this.#marks, name);
       return owner === undefined ? [] : [{ kind: 'socket', name, ...owner, containerId: undefined, attributes: { file: String(files.has(name)), bound: String(bound.has(name)) } }];
@@ -40,7 +42,11 @@ export class SocketLedger implements LedgerKind {
   async remove(found: FoundResource): Promise<void> {
     await rm(found.name, { force: true });
     if (found.attributes['file'] === 'true') return;
-    if (!parseUnixSockets(await readFile(this.#table, 'utf8')).includes(found.name)) return;
+    if (!(await this.#bound()).has(found.name)) return;
     throw new DomainError('HOST_RESOURCE', `${found.name} has no file, and a process without our mark keeps it open`, { remedy: 'find it with "ss -xp" and end it' });
+  }
+
+  async #bound(): Promise<ReadonlySet<string>> {
+    return new Set(parseUnixSockets(await readFile(this.#table, 'utf8'), this.#marks.runs));
   }
 }
