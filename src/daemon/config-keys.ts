@@ -76,6 +76,7 @@ export const CONFIG_KEYS = {
   requestsKept: key('requests_kept', countKind(100, 1_000_000), 'mutating requests remembered by their request_id', () => 10_000),
   requestsAge: key('requests_age', durationKind(MINUTE_MS, 30 * 24 * HOUR_MS), 'how long one is remembered', () => 24 * HOUR_MS),
   healthInterval: key('health_interval', durationKind(100, HOUR_MS), 'time between two checks of a guest', () => 5000),
+  recoveryConcurrency: key('recovery_concurrency', countKind(1, 10_000), 'most sandboxes that are found again at a time after a start', () => 16),
   auditInterval: key('audit_interval', durationKind(0, HOUR_MS), 'time between two audits of the host; 0: only when asked', () => MINUTE_MS),
   reapOnStart: key('reap_on_start', booleanKind, 'remove what no record claims once everything found at start is settled', () => true),
   stopGrace: key('stop_grace', durationKind(0, HOUR_MS), 'time between SIGTERM and SIGKILL when a caller does not say', () => 10_000),

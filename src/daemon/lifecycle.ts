@@ -82,6 +82,7 @@ async function serveMetrics({ config, logger, metrics }: DaemonParts, wired: Wir
 }
 
 async function release(wired: Wired): Promise<void> {
+  wired.recovery.release();
   for (const exec of wired.registry.execs) exec.release();
   await Promise.all(wired.registry.sandboxes.map((unit) => unit.release()));
   await wired.close();

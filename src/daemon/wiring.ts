@@ -12,6 +12,8 @@ import type { Logger } from '../core/ports/telemetry.ts';
 import { SystemFiles } from '../host/files.ts';
 import { readHostMemory } from '../host/host-memory.ts';
 import { SystemIdSource } from '../host/id-source.ts';
+import { startHelperProcess } from '../host/helper-process.ts';
+import { HostHelper } from '../host/host-helper.ts';
 import { LauncherClient } from '../host/launcher-client.ts';
 import { readProcessUsage } from '../host/proc-usage.ts';
 import { ProcessTable } from '../host/process-identity.ts';
@@ -133,7 +135,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations },
     requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),
     manager,
-    recovery: new Recovery(deps, registry, containers),
+    recovery: new Recovery(deps, registry, containers, { concurrency: config.recoveryConcurrency }),
     registry,
     deps,
     audit,
@@ -141,11 +143,12 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     close: async () => {
       await requestJournal.close();
       await journal.close();
+      host.helper.close();
     },
   };
 }
 
-type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner };
+type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner; readonly helper: HostHelper };
 
 /** What touches the machine, and the VMM's driver on top of it. */
 function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics {
@@ -155,18 +158,19 @@ function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics 
   const runner = new SystemProcessRunner();
   const processes = new ProcessTable();
   const { marks } = new Places(config.root, config.run, instance);
-  const launcher = new LauncherClient({ launcherPath: config.launcher, runner, dialer, files, clock, processes, logger, environment: (directory) => launchEnvironment(marks, directory) });
+  const helper = new HostHelper({ start: () => startHelperProcess(config.launcher), clock });
+  const launcher = new LauncherClient({ helper, dialer, files, clock, processes, logger, environment: (directory) => launchEnvironment(marks, directory) });
   const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
   const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
-  return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner };
+  return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner, helper };
 }
 
 type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };
 
-function wireStorage({ config, logger }: WiringParts, { clock, runner, ids, launcher }: Basics): Storage {
+function wireStorage({ config, logger }: WiringParts, { clock, runner, helper, ids, launcher }: Basics): Storage {
   const files = nodeStorageFiles();
-  const mounter = new Mounter({ runner, clock, readMountInfo: () => fs.readFile('/proc/self/mountinfo', 'utf8') });
-  const trash = new BackgroundTrash({ files, runner, ids, logger });
+  const mounter = new Mounter({ calls: helper, clock, readMountInfo: () => fs.readFile('/proc/self/mountinfo', 'utf8') });
+  const trash = new BackgroundTrash({ files, removal: helper, ids, logger });
   const images = new DirectoryImageStore(config.imageDirs, files);
   return {
     images,

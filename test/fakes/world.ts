@@ -76,7 +76,7 @@ export class World {
     const execs = new ExecLauncher(deps, registry);
     const containers: Containers = new Containers(deps, registry, execs, (id) => sandboxes.delete(id, { force: true }, { requestId: '' }));
     const sandboxes: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), async () => undefined);
-    return { sandboxes, containers, registry, recovery: new Recovery(deps, registry, containers) };
+    return { sandboxes, containers, registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
   }
 
   #deps(limits: Partial<ConstructorParameters<typeof Admission>[0]>): Deps {

@@ -1,3 +1,4 @@
+import { deferred } from '../../base/abort.ts';
 import { shortId } from '../../core/model/ids.ts';
 import { toDomainError } from '../../core/model/errors.ts';
 import type { Cause } from '../../core/model/outcome.ts';
@@ -15,19 +16,34 @@ import { sharePlace } from './share-place.ts';
 import { makeUnit } from './unit-factory.ts';
 
 const ADOPT_AGENT_MS = 10_000;
-/** Sandboxes that are looked at side by side. */
-const PARALLEL = 16;
+/** Between two tries to adopt a sandbox that answered none: the first, and the longest. */
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 30_000;
+
+export interface RecoveryOptions {
+  /** Sandboxes that are looked at side by side. */
+  readonly concurrency: number;
+}
 
 /** What a daemon that comes back does: adopt what lives, settle what does not, leave alone what it can't read. */
 export class Recovery {
   readonly #deps: Deps;
   readonly #registry: Registry;
   readonly #containers: Containers;
+  readonly #concurrency: number;
+  readonly #retries = new Map<string, Disposable>();
 
-  constructor(deps: Deps, registry: Registry, containers: Containers) {
+  constructor(deps: Deps, registry: Registry, containers: Containers, options: RecoveryOptions) {
     this.#deps = deps;
     this.#registry = registry;
     this.#containers = containers;
+    this.#concurrency = options.concurrency;
+  }
+
+  /** Stops trying again; what is still recovering is left to the next daemon. */
+  release(): void {
+    for (const retry of this.#retries.values()) retry[Symbol.dispose]();
+    this.#retries.clear();
   }
 
   /** Reads every record and makes every sandbox known (as recovering); the promise in the result is for when all are settled. */
@@ -59,14 +75,20 @@ export class Recovery {
   }
 
   async #settleAll(all: readonly { readonly unit: SandboxUnit; readonly before: SandboxRecord }[]): Promise<void> {
-    const waiting = all.filter(({ unit }) => unit.record.state === 'recovering');
+    const waiting = all.filter(({ unit }) => unit.record.state === 'recovering').map((found) => ({ ...found, known: deferred<undefined>() }));
+    for (const { unit, known } of waiting) this.#registry.settling.set(unit.id, known.promise);
     const worker = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await this.#settle(next.unit, next.before);
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        await this.#settle(next.unit, next.before, FIRST_RETRY_MS);
+        this.#registry.settling.delete(next.unit.id);
+        next.known.resolve(undefined);
+      }
     };
-    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    await Promise.all(Array.from({ length: this.#concurrency }, worker));
   }
 
-  async #settle(unit: SandboxUnit, before: SandboxRecord): Promise<void> {
+  /** What can't be settled now is tried again, later and later: nothing is ended for a question that got no answer. */
+  async #settle(unit: SandboxUnit, before: SandboxRecord, retryMs: number): Promise<void> {
     try {
       switch (before.state) {
         case 'ready':
@@ -74,10 +96,14 @@ export class Recovery {
         case 'paused':
         case 'recovering':
           await this.#adopt(unit, before);
+          await unit.condition('recovery_failed', undefined);
           return;
         case 'creating':
+          if (before.readyAtMs === undefined) await this.#remove(unit);
+          // It stood before, with all that its containers wrote: only this boot is undone.
+          else await this.#ended(unit, 'RESOURCE_FAILURE', 'the daemon ended while it was being started');
+          return;
         case 'deleting':
-          // A create that was not finished is undone, a delete is finished.
           await this.#remove(unit);
           return;
         case 'stopping':
@@ -90,7 +116,17 @@ export class Recovery {
     } catch (error) {
       unit.log.error({ error }, 'not recovered');
       await unit.condition('recovery_failed', toDomainError(error).message);
+      const timer = this.#deps.clock.timer(retryMs, () => { void this.#again(unit, before, Math.min(retryMs * 2, LAST_RETRY_MS)); });
+      this.#retries.set(unit.id, timer);
     }
+  }
+
+  async #again(unit: SandboxUnit, before: SandboxRecord, retryMs: number): Promise<void> {
+    this.#retries.delete(unit.id);
+    // Deleted meanwhile, or its VM was heard to end.
+    if (unit.record.state !== 'recovering' || unit.actor.gone) return;
+    unit.letGo();
+    await this.#settle(unit, before, retryMs);
   }
 
   async #adopt(unit: SandboxUnit, before: SandboxRecord): Promise<void> {

@@ -123,6 +123,14 @@ export class SandboxUnit {
     this.actor.release();
   }
 
+  /** Forgets the VM's connections, to be found anew; the VM goes on. */
+  letGo(): void {
+    this.agent?.close();
+    this.session?.release();
+    this.share?.release();
+    [this.agent, this.session, this.share] = [undefined, undefined, undefined];
+  }
+
   #onEffect(effect: SandboxEffect, options: RunOptions): void {
     if (effect === 'remove-record') return;
     if (effect === 'abort-run') {
