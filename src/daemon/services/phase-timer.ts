@@ -1,5 +1,6 @@
 import type { Phase } from '../../core/model/outcome.ts';
 import type { Clock } from '../../core/ports/host.ts';
+import type { Metrics } from '../../core/ports/telemetry.ts';
 
 /** Times the parts of one call, in the order in which they began. */
 export class PhaseTimer {
@@ -31,5 +32,12 @@ export class PhaseTimer {
   finish(): readonly Phase[] {
     const total: Phase = { name: 'total', offsetMs: 0, durationMs: this.#clock.monotonicMs() - this.#startMs };
     return [...this.#phases].sort((a, b) => a.offsetMs - b.offsetMs).concat(total);
+  }
+
+  /** As `finish`, at the end of a call that went well: each part is counted under the name of the operation. */
+  finishAs(operation: string, metrics: Pick<Metrics, 'phase'>): readonly Phase[] {
+    const phases = this.finish();
+    for (const phase of phases) metrics.phase(operation, phase.name, phase.durationMs / 1000);
+    return phases;
   }
 }

@@ -80,7 +80,7 @@ export class SandboxManager implements SandboxOperations {
     }
     const startedContainerIds = await timer.time('containers', () => this.#startContainers(unit, options));
     await unit.actor.commit({ target: 'sandbox', kind: 'started' });
-    return { value: unit.record, mode: unit.record.mode, phases: timer.finish(), startedContainerIds };
+    return { value: unit.record, mode: unit.record.mode, phases: timer.finishAs('start', this.#deps.metrics), startedContainerIds };
   }
 
   async stop(ref: string, how: { readonly force: boolean; readonly graceMs: number | undefined }, options: MutateOptions): Promise<Timed<SandboxRecord>> {
@@ -91,7 +91,7 @@ export class SandboxManager implements SandboxOperations {
     await unit.actor.commit({ target: 'sandbox', kind: 'stop-requested', run: { ...how, timer, reason } });
     const record = await unit.actor.until((current) => current.state === 'stopped' || current.state === 'failed', options);
     if (record.state === 'failed') throw new DomainError('HOST_RESOURCE', record.causeDetail, { sandboxId: unit.id, remedy: 'delete it; what remains is in its resources' });
-    return { value: unit.actor.gone ? { ...record, state: 'stopped' } : record, mode: record.mode, phases: timer.finish() };
+    return { value: unit.actor.gone ? { ...record, state: 'stopped' } : record, mode: record.mode, phases: timer.finishAs('stop', this.#deps.metrics) };
   }
 
   async delete(ref: string, how: { readonly force: boolean }, _options: MutateOptions): Promise<readonly Phase[]> {
@@ -102,7 +102,7 @@ export class SandboxManager implements SandboxOperations {
     const record = await unit.actor.until((current) => current.state === 'failed');
     if (!unit.actor.gone) throw new DomainError('HOST_RESOURCE', record.causeDetail, { sandboxId: unit.id, remedy: 'remove what is named and delete it again' });
     this.#registry.removeSandbox(unit);
-    return timer.finish();
+    return timer.finishAs('delete', this.#deps.metrics);
   }
 
   get(ref: string): SandboxRecord {
@@ -161,7 +161,7 @@ export class SandboxManager implements SandboxOperations {
     const timer = new PhaseTimer(this.#deps.clock);
     const record = await unit.actor.commit({ target: 'sandbox', kind, run: { signal: options.signal, timer } });
     if (!done(record.state)) await unit.runEnded({ signal: options.signal });
-    return { value: unit.record, mode: unit.record.mode, phases: timer.finish() };
+    return { value: unit.record, mode: unit.record.mode, phases: timer.finishAs(kind === 'pause-requested' ? 'pause' : 'resume', this.#deps.metrics) };
   }
 
   /** A resume that a restart of the daemon cut short: the VM goes on already, and its guest's clock may not have been set. */
