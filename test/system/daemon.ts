@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
+export const FAKE_VMM = join(ROOT, 'target/x86_64-unknown-linux-gnu/release/fake-vmm');
+
 export interface VivResult {
   readonly code: number;
   readonly stdout: string;
@@ -56,9 +58,9 @@ export class TestDaemon {
   }
 
   /** Starts vivd (again) over the same directories and waits until it serves. */
-  async boot(): Promise<void> {
+  async boot(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const args = ['--root', this.root, '--run', this.run, '--metrics', 'none', '--profile-dir', join(this.home, 'profiles'), ...this.#flags];
-    const child = spawn(join(ROOT, 'bin/vivd'), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(join(ROOT, 'bin/vivd'), args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
     this.#process = child;
     await new Promise<void>((resolve, reject) => {
       child.stderr.on('data', (chunk: Buffer) => {
@@ -107,6 +109,17 @@ export class TestDaemon {
 
   async json<T>(...args: string[]): Promise<T> {
     return JSON.parse(await this.must(...args, '-o', 'json')) as T;
+  }
+
+  /** The pid of a sandbox's VMM, by the record of its launcher: also of one that no reply has named yet. */
+  vmmOf(name: string): number | undefined {
+    const sandboxes = join(this.root, 'sandboxes');
+    for (const id of existsSync(sandboxes) ? readdirSync(sandboxes) : []) {
+      if (!readIfThere(join(sandboxes, id, 'record.json')).includes(`"name":"${name}"`)) continue;
+      const launched = readIfThere(join(this.run, 's', id.slice(-10), 'vmm', 'record')).trim();
+      return launched === '' ? undefined : (JSON.parse(launched) as { pid?: number }).pid;
+    }
+    return undefined;
   }
 
   /** Everything on this host that bears this daemon's directories: processes, mounts, sockets. Empty when nothing is left. */

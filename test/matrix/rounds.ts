@@ -1,0 +1,154 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TestDaemon } from '../system/daemon.ts';
+import type { Cell, Fault } from './cells.ts';
+import { lives, passesBefore, prepare, request, startTimeOf, type MatrixClient, type Subject } from './subject.ts';
+
+/** How long a point holds before its fault comes: time to do to the VM what the cell says. */
+const HOLD_MS = 2500;
+/** A request with a fault in it is over within this, whatever the VM does: "never a hang". */
+const OVER_MS = 150_000;
+const REACHED_MS = 120_000;
+const LOOK_MS = 25;
+/** Subjects that are prepared, or whose requests run, side by side. */
+const PREPARED_AT_ONCE = 12;
+const REQUESTS_AT_ONCE = 48;
+
+const ACTIONS: Readonly<Record<Fault, { readonly action: string; readonly ms: number }>> = {
+  killed: { action: 'park', ms: 0 },
+  fails: { action: 'fail', ms: HOLD_MS },
+  hangs: { action: 'hang', ms: HOLD_MS },
+  'caller-leaves': { action: 'delay', ms: HOLD_MS },
+};
+
+/** The rules of some cells, as `VIVARIUM_FAILPOINTS` reads them, and what was reached of them. */
+export class ArmedPoints {
+  readonly file: string;
+  readonly #reached = new Set<string>();
+  #read = 0;
+
+  constructor(file: string, subjects: readonly Subject[]) {
+    this.file = file;
+    writeFileSync(file, JSON.stringify(subjects.map(({ cell, name }) => ({ point: cell.point, sandbox: name, skip: passesBefore(cell), ...ACTIONS[cell.fault] }))));
+  }
+
+  /** Resolves once the cell's point is reached. False when its request is over without. */
+  async reached({ name, cell }: Subject, over: () => boolean): Promise<boolean> {
+    const until = Date.now() + REACHED_MS;
+    for (;;) {
+      // Asked before the file is read: a point that is reached is in the file before its request can be over.
+      const done = over();
+      this.#update();
+      if (this.#reached.has(`${name}\n${cell.point}`)) return true;
+      if (done || Date.now() > until) return false;
+      await delay(LOOK_MS);
+    }
+  }
+
+  #update(): void {
+    const path = `${this.file}.reached`;
+    if (!existsSync(path)) return;
+    const text = readFileSync(path, 'utf8');
+    const end = text.lastIndexOf('\n') + 1;
+    for (const line of text.slice(this.#read, end).split('\n')) {
+      if (line === '') continue;
+      const { sandbox, point, armed } = JSON.parse(line) as { sandbox: string; point: string; armed: boolean };
+      if (armed) this.#reached.add(`${sandbox}\n${point}`);
+    }
+    this.#read = end;
+  }
+}
+
+/** Work on each of some items, so many at a time. */
+export async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  }));
+}
+
+export async function prepareAll(client: MatrixClient, subjects: readonly Subject[]): Promise<void> {
+  await each(subjects, PREPARED_AT_ONCE, async (subject) => {
+    try {
+      await prepare(client, subject);
+    } catch (error) {
+      throw new Error(`${subject.name} was not prepared: ${String(error)}`, { cause: error });
+    }
+  });
+}
+
+/** Does to the VM what the cell says. A VM that a create or boot makes is looked up by what it runs. */
+export function treat(daemon: TestDaemon, subject: Subject, stopped: Set<number>): void {
+  const { guest } = subject.cell;
+  if (guest === 'healthy') return;
+  const pid = subject.vmm?.pid ?? daemon.vmmOf(subject.name);
+  if (pid === undefined) return;
+  if (guest === 'stopped') {
+    process.kill(pid, 'SIGSTOP');
+    stopped.add(pid);
+    return;
+  }
+  if (lives({ pid, startTime: startTimeOf(pid) ?? '' })) process.kill(pid, 'SIGKILL');
+}
+
+export interface RoundProblem {
+  readonly cell: Cell;
+  readonly problem: string;
+}
+
+/** Cells whose daemon lives on: each request runs into its fault and is over in time. Stopped VMs go on once their request is over. */
+export async function runThrough(daemon: TestDaemon, client: MatrixClient, points: ArmedPoints, subjects: readonly Subject[]): Promise<readonly RoundProblem[]> {
+  const problems: RoundProblem[] = [];
+  await each(subjects, REQUESTS_AT_ONCE, async (subject) => {
+    const problem = await runOne(daemon, client, points, subject);
+    if (problem !== undefined) problems.push({ cell: subject.cell, problem });
+  });
+  return problems;
+}
+
+async function runOne(daemon: TestDaemon, client: MatrixClient, points: ArmedPoints, subject: Subject): Promise<string | undefined> {
+  const caller = new AbortController();
+  const limit = AbortSignal.timeout(OVER_MS);
+  const stopped = new Set<number>();
+  let over = subject.cell.plan === 'clean' ? undefined : false;
+  const outcome = request(client, subject, AbortSignal.any([caller.signal, limit])).then(() => undefined, (error: unknown) => String(error)).finally(() => { over = over === undefined ? undefined : true; });
+  try {
+    if (!(await points.reached(subject, () => over === true))) return `its point was not reached; the request said: ${(await outcome) ?? 'done'}`;
+    treat(daemon, subject, stopped);
+    if (subject.cell.fault === 'caller-leaves') caller.abort();
+    await outcome;
+    return limit.aborted ? `its request was not over after ${OVER_MS} ms` : undefined;
+  } finally {
+    goOn(stopped);
+  }
+}
+
+/** Cells that wait at their point until the daemon is killed. Answers the VMs that stand still. */
+export async function park(daemon: TestDaemon, client: MatrixClient, points: ArmedPoints, subjects: readonly Subject[]): Promise<{ readonly problems: readonly RoundProblem[]; readonly stopped: ReadonlySet<number> }> {
+  const problems: RoundProblem[] = [];
+  const stopped = new Set<number>();
+  await each(subjects, subjects.length, async (subject) => {
+    let said: string | undefined;
+    // Parked until the daemon dies, which ends the call.
+    void request(client, subject, AbortSignal.timeout(OVER_MS * 2)).then(() => { said = subject.cell.plan === 'clean' ? undefined : 'done'; }, (error: unknown) => { said = String(error); });
+    if (await points.reached(subject, () => said !== undefined)) treat(daemon, subject, stopped);
+    else problems.push({ cell: subject.cell, problem: `its point was not reached; the request said: ${said ?? 'nothing'}` });
+  });
+  return { problems, stopped };
+}
+
+/** Cells whose point is in the recovery of a daemon that has just started. */
+export async function recoverInto(daemon: TestDaemon, points: ArmedPoints, subjects: readonly Subject[], stopped: Set<number>): Promise<readonly RoundProblem[]> {
+  const problems: RoundProblem[] = [];
+  await each(subjects, subjects.length, async (subject) => {
+    if (await points.reached(subject, () => false)) treat(daemon, subject, stopped);
+    else problems.push({ cell: subject.cell, problem: 'its point was not reached' });
+  });
+  return problems;
+}
+
+export function goOn(stopped: ReadonlySet<number>): void {
+  for (const pid of stopped) {
+    if (startTimeOf(pid) !== undefined) process.kill(pid, 'SIGCONT');
+  }
+}
