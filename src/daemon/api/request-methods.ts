@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
 import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
+import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
 import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
 import type { Unfinished } from '../services/request-book.ts';
 
@@ -44,6 +45,8 @@ export const REQUEST_METHODS: Readonly<Record<string, RequestMethod>> = {
   // Their first message has the id (open-stream.ts).
   '/vivarium.v1.ContainerService/Exec': { subject: 'new-exec', ...AGAIN },
   '/vivarium.v1.ContainerService/Attach': { subject: 'container', ...AGAIN },
+  // What was removed is not found again.
+  '/vivarium.v1.HostService/Audit': { subject: 'none', ...AGAIN },
   // The builder finds that nothing is left to do.
   '/vivarium.v1.GuestService/BuildGuest': { subject: 'none', ...AGAIN },
 };
@@ -58,7 +61,7 @@ interface ServiceShape {
   readonly methods: Readonly<Record<string, { readonly name: string; readonly requestType: MessageType; readonly responseType: MessageType }>>;
 }
 
-const SERVICES: readonly ServiceShape[] = [SandboxServiceDefinition, ContainerServiceDefinition, GuestServiceDefinition];
+const SERVICES: readonly ServiceShape[] = [SandboxServiceDefinition, ContainerServiceDefinition, GuestServiceDefinition, HostServiceDefinition];
 const MESSAGES: ReadonlyMap<string, Messages> = new Map(SERVICES.flatMap(({ fullName, methods }) =>
   Object.values(methods).map(({ name, requestType, responseType }) => [`/${fullName}/${name}`, { request: requestType, response: responseType }] as const)));
 

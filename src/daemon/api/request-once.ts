@@ -98,6 +98,7 @@ export class RequestOnce {
       subject: method.subject.startsWith('new-') ? undefined : this.#idOf(method, request[fieldOf(method)]),
       unfinished: method.unfinished,
       ...this.#shape(path),
+      lookUp: async (subject, signal) => await this.#lookUp(call, subject, { signal }),
       work: async (attempt) => {
         try {
           return await this.#attempt(call, attempt, work);
@@ -106,6 +107,13 @@ export class RequestOnce {
         }
       },
     };
+  }
+
+  /** What a create has made; when that is not there, the answer waits until it can be made anew. */
+  async #lookUp({ method, request }: DescribedCall, subject: string, options: WaitOptions): Promise<unknown> {
+    const made = await this.#made.find(method.subject, subject, options);
+    if (made === undefined && method.subject === 'new-container') await this.#recovered('sandbox', this.#idOf({ subject: 'sandbox' }, request['sandboxId']), options);
+    return made;
   }
 
   /** Again, it is about what it was about the first time, whatever has that name now, and only once that is recovered. */
@@ -133,7 +141,7 @@ export class RequestOnce {
   }
 
   /** What a reference means now; empty when that is nothing, or not one thing. */
-  #idOf({ subject }: RequestMethod, ref: unknown): string {
+  #idOf({ subject }: Pick<RequestMethod, 'subject'>, ref: unknown): string {
     if (typeof ref !== 'string') return '';
     try {
       if (subject === 'sandbox') return this.#services.sandboxes.get(ref).id;

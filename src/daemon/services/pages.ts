@@ -15,6 +15,10 @@ export function page<T>(items: readonly T[], idOf: (item: T) => string, request:
   return { items: taken, nextToken: rest.length > size && last !== undefined ? idOf(last) : '' };
 }
 
+export function sameLabels(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
+  return hasLabels(one, other) && hasLabels(other, one);
+}
+
 export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }

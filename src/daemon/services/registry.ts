@@ -14,7 +14,7 @@ export class Registry {
   /** Until this has resolved, what the last daemon left may not be known yet. */
   settled: Promise<void> = Promise.resolve();
   /** The same for each sandbox that it left running or half made; none rejects. */
-  readonly settling = new Map<string, Promise<void>>();
+  readonly settling = new Map<string, Promise<undefined>>();
   /** Records that are there and can't be read, by the name of their directory, with the problem: what is theirs is left alone. */
   readonly unreadable = new Map<string, string>();
   readonly #names = { sandbox: new Map<string, string>(), container: new Map<string, string>() };

@@ -1,4 +1,4 @@
-import { linkSignals, raceSignal } from '../../base/abort.ts';
+import { raceSignal } from '../../base/abort.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { SandboxRecord, SandboxState } from '../../core/model/record.ts';
 import type { Phase } from '../../core/model/outcome.ts';
@@ -8,7 +8,7 @@ import { openConsole } from './console.ts';
 import type { Deps } from './deps.ts';
 import type { ConsoleSession, MutateOptions, Page, PageRequest, SandboxOperations, SandboxStats, Timed } from './facade.ts';
 import { newSandbox } from './new-sandbox.ts';
-import { hasLabels, page } from './pages.ts';
+import { hasLabels, page, sameLabels } from './pages.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import type { Registry } from './registry.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
@@ -111,12 +111,8 @@ export class SandboxManager implements SandboxOperations {
 
   async recovered(id: string, options: WaitOptions): Promise<void> {
     const unit = this.#registry.sandboxes.find((candidate) => candidate.id === id);
-    if (unit === undefined || !isRecovering(unit)) return;
-    using both = linkSignals(options.signal);
-    const known = unit.actor.until((record) => record.state !== 'recovering', { signal: both.signal });
-    // Its own end, or that of all recovery: what is not known then stays so.
-    await Promise.race([known, raceSignal(this.#registry.settled, both.signal)]).finally(() => { both.abort(new Error('not waited for any more')); });
-    if (!isRecovering(unit)) return;
+    await raceSignal(this.#registry.settling.get(id) ?? Promise.resolve(undefined), options.signal);
+    if (unit === undefined || unit.actor.gone || unit.record.state !== 'recovering') return;
     throw new DomainError('RECOVERING', `sandbox ${unit.record.name} could not be recovered`, { sandboxId: unit.id, remedy: 'see its conditions' });
   }
 
@@ -147,8 +143,9 @@ export class SandboxManager implements SandboxOperations {
     return await sandboxStats(this.#registry.sandbox(ref), this.#meter, options);
   }
 
-  async updateLabels(ref: string, labels: Readonly<Record<string, string>>, _options: MutateOptions): Promise<SandboxRecord> {
+  async updateLabels(ref: string, labels: Readonly<Record<string, string>>, options: MutateOptions): Promise<SandboxRecord> {
     const unit = this.#registry.sandbox(ref);
+    if (options.attempt?.begunAtMs !== undefined && sameLabels(unit.record.spec.labels, labels)) return unit.record;
     return await unit.actor.commit({ target: 'facts', what: 'labels', patch: { spec: { ...unit.record.spec, labels } } });
   }
 
