@@ -61,7 +61,7 @@ export class Containers implements ContainerOperations {
       await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, id, name, spec, prepared) }));
       this.addUnit(unit);
       await this.#make(unit, prepared, timer, options);
-      const phases = timer.finish();
+      const phases = timer.finishAs('container_create', this.#deps.metrics);
       await sandbox.actor.commit({ target: 'container', id, kind: 'created', patch: { phases } });
       return { value: this.#view(unit), mode: sandbox.record.mode, phases };
     } catch (error) {
@@ -74,7 +74,7 @@ export class Containers implements ContainerOperations {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
     await unit.serial.run(async () => { if (!startedSince(unit, options)) await this.#start(unit, timer, options); });
-    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
+    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finishAs('container_start', this.#deps.metrics) };
   }
 
   /** Those never started, and those that ran when the sandbox was stopped. */
@@ -96,7 +96,7 @@ export class Containers implements ContainerOperations {
       const signal = signalNumber(unit.record.spec.stopSignal) ?? 15;
       await new PlanRun(unit.sandbox, 'container-stop', timer).step('stop', () => stopInGuest(unit, signal, graceMs ?? this.#deps.stopGraceMs, { ...options, wasPaused: paused }), options);
     });
-    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finish() };
+    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finishAs('container_stop', this.#deps.metrics) };
   }
 
   async kill(ref: string, signal: string, all: boolean, options: MutateOptions): Promise<void> {
@@ -122,7 +122,7 @@ export class Containers implements ContainerOperations {
       await this.#destroy(unit, ran, timer);
     });
     this.#registry.removeContainer(unit, name);
-    return timer.finish();
+    return timer.finishAs('container_delete', this.#deps.metrics);
   }
 
   /** Half made or half deleted when the daemon died: finished off. */
