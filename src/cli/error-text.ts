@@ -40,11 +40,19 @@ function failureExitCode(failure: DaemonFailure, failureCode: number): number {
   return runsProcess && failure.reason === 'PROCESS_START_FAILED' ? startFailureExitCode(failure) : failureCode;
 }
 
+const lastWordsLines = 8;
+
 function failureLines(failure: DaemonFailure): string[] {
   // A message that lists its fields needs no list below it.
   const untold = failure.violations.filter(({ field, description }) => !failure.message.includes(`${field}: ${description}`));
   const fields = untold.map(({ field, description }) => `  ${printable(field)}: ${printable(description)}`);
-  return [...messageLines(failure.message, failure.metadata['remedy'] ?? ''), ...fields];
+  return [...messageLines(failure.message, failure.metadata['remedy'] ?? ''), ...fields, ...lastWords('vmm', failure.metadata['stderr']), ...lastWords('console', failure.metadata['console'])];
+}
+
+/** The end of what a VM that failed has said: often the only place where the cause stands. */
+function lastWords(speaker: string, text = ''): string[] {
+  const lines = printable(text).split('\n').filter((line) => line.trim() !== '').slice(-lastWordsLines);
+  return lines.length === 0 ? [] : [`  ${speaker}:`, ...lines.map((line) => `    ${line}`)];
 }
 
 function unreachableLines(failure: DaemonFailure, address: string): string[] {
@@ -75,5 +83,5 @@ function withDebug(lines: string[], error: unknown, context: ErrorContext): stri
 
 /** Messages may carry a guest's words: nothing in them may steer the user's terminal. */
 function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, '?').trimEnd();
+  return text.replaceAll('\r\n', '\n').replace(/[^\P{Cc}\n\t]/gu, '?').trimEnd();
 }

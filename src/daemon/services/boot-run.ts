@@ -6,6 +6,7 @@ import type { Cause, Mode } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { GuestInfo } from '../../core/ports/agent.ts';
 import type { RunOptions } from './change.ts';
+import { guestDeath } from './guest-death.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import { firstReason, type SandboxUnit } from './sandbox-unit.ts';
@@ -14,6 +15,8 @@ import { sharePlace } from './share-place.ts';
 /** Guest path of the share, as the kata agent's protocol has it. */
 const GUEST_SHARE = '/run/kata-containers/shared/containers/';
 const CONSOLE_TAIL_BYTES = 2048;
+/** What is looked through for a cause; a kernel's call trace is about 2 KiB long and stands behind it. */
+const CONSOLE_LOOK_BYTES = 16 * 1024;
 /** Of its own, not the caller's: an undo is never cut short because the caller went away. */
 const UNDO_DEADLINE_MS = 30_000;
 /** A VMM's end is heard from its launcher this much later than from its sockets, at most. */
@@ -182,14 +185,20 @@ async function firstCause(unit: SandboxUnit, reason: DomainError, signal: AbortS
   }
 }
 
-/** A boot that hangs is told with what its console said. */
+/** A boot that failed is told with what its console said, and with what the guest died of when the console shows that. */
 async function explain(unit: SandboxUnit, reason: DomainError): Promise<DomainError> {
-  if (unit.session === undefined || reason.details.facts?.['console'] !== undefined) return reason.within({ sandboxId: unit.id });
-  const console = await unit.session.consoleTail(CONSOLE_TAIL_BYTES).catch(() => '');
+  const seen = (await unit.session?.consoleTail(CONSOLE_LOOK_BYTES).catch(() => '')) ?? '';
+  const console = reason.details.facts?.['console'] ?? seen.slice(-CONSOLE_TAIL_BYTES);
   if (console === '') return reason.within({ sandboxId: unit.id });
+  const death = reason.reason === 'CANCELLED' ? undefined : guestDeath(reason, seen, unit.record.profile.memoryBytes);
+  const { remedy = reason.details.remedy } = death ?? {};
+  const details = { ...reason.details, sandboxId: unit.id, facts: { ...reason.details.facts, console }, cause: reason };
+  return new DomainError(reason.reason, death?.message ?? withLastLine(reason, console), { ...details, ...(remedy === undefined ? {} : { remedy }) });
+}
+
+function withLastLine(reason: DomainError, console: string): string {
   const showsBoot = reason.reason === 'BOOT_TIMEOUT' || reason.reason === 'DEADLINE' || reason.reason.startsWith('AGENT');
-  const message = showsBoot ? `${reason.message}; the console's last line: ${lastLine(console)}` : reason.message;
-  return new DomainError(reason.reason, message, { ...reason.details, sandboxId: unit.id, facts: { ...reason.details.facts, console }, cause: reason });
+  return showsBoot ? `${reason.message}; the console's last line: ${lastLine(console)}` : reason.message;
 }
 
 function lastLine(text: string): string {

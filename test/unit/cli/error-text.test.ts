@@ -14,6 +14,12 @@ test('message, then the remedy', () => {
     .toEqual({ lines: ['viv: there is no container "x"', '  fix: see viv ps -a'], exitCode: 125 });
 });
 
+test('a VM that failed is told with the end of what it said', () => {
+  const console = Array.from({ length: 12 }, (_, index) => `line ${index}\r\n`).join('');
+  const { lines } = reportError(rich(Status.INTERNAL, 'the VM ended', 'VMM_EXITED', { console, stderr: 'bad \u001b[2Joption\n' }), context);
+  expect(lines).toEqual(['viv: the VM ended', '  vmm:', '    bad ?[2Joption', '  console:', ...[4, 5, 6, 7, 8, 9, 10, 11].map((index) => `    line ${index}`)]);
+});
+
 test('each field error has its line', () => {
   const error = new RichClientError('/x', Status.INVALID_ARGUMENT, 'not valid', [BadRequest.fromPartial({ fieldViolations: [{ field: 'spec.name', description: 'too long' }] })]);
   expect(reportError(error, { ...context, failureCode: 1 })).toEqual({ lines: ['viv: not valid', '  spec.name: too long'], exitCode: 1 });
