@@ -7,8 +7,8 @@ import type { ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
 import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { Phase } from '../../src/gen/vivarium/v1/common.ts';
 
-/** Output is acknowledged each time so much of it has come. */
-const ACK_BYTES = 256n * 1024n;
+/** Output is acknowledged each time so much of it has come: a little less than the longest message. */
+const ACK_BYTES = 248n * 1024n;
 
 export interface ExecResult {
   readonly code: number;

@@ -6,8 +6,8 @@ export interface Offsets {
   readonly stderr: bigint;
 }
 
-/** So many bytes are acknowledged at once, a quarter of the agent's window. */
-const BATCH_BYTES = 256n * 1024n;
+/** So many bytes are acknowledged at once: a little less than the longest message, so that none of these waits for the next; a quarter of the agent's window. */
+const BATCH_BYTES = 248n * 1024n;
 /** What is less waits so long for more. */
 const IDLE_MS = 20;
 
@@ -22,7 +22,7 @@ interface Progress {
   ended: boolean;
 }
 
-/** Batches acknowledgements: one call under way for a process, sent every 256 KiB or when nothing more comes for a moment. */
+/** Batches acknowledgements: one call under way for a process, sent every 248 KiB or when nothing more comes for a moment. */
 export class Acks {
   readonly #clock: Clock;
   readonly #send: (key: ProcessKey, offsets: Offsets) => Promise<void>;
