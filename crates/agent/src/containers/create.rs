@@ -8,7 +8,7 @@ use std::rc::Rc;
 use nix::pty::Winsize;
 
 use super::container::{Container, State};
-use super::{cwd, layout, pipes};
+use super::{cwd, layout, mount_point, pipes};
 use crate::agent::Agent;
 use crate::oci::{check, hooks, translate};
 use crate::process::task::Task;
@@ -101,10 +101,12 @@ async fn prepare_root(spec: &grpc::Spec, process: &grpc::Process) -> Result<()> 
     let cwd = process.cwd.clone();
     let mut mounts = crate::oci::mounts::complete(&spec.mounts).into_iter();
     let brought = mounts.any(|mount| Path::new(&cwd).starts_with(&mount.destination));
+    let given = spec.mounts.clone();
     blocking(move || {
         if !fs::metadata(&root).is_ok_and(|meta| meta.is_dir()) {
             return Err(Status::invalid("Root.Path is not a directory in the guest"));
         }
+        mount_point::make(&root, &given)?;
         if brought || cwd.is_empty() {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use crate::ttrpc::status::{Result, Status};
 
 /// Makes the directory in a root file system that is not yet mounted over. Every link on the way leads within `root`.
 pub fn make(root: &Path, cwd: &str) -> Result<()> {
-    let made = directory(root).and_then(|root| make_in(&root, cwd));
+    let made = directory(root).and_then(|root| make_in(&root, Path::new(cwd)));
     made.map_err(|e| Status::precondition(format!("Process.Cwd: {cwd:?} is not there and cannot be made: {e}")))
 }
 
@@ -23,15 +23,16 @@ pub fn check(pid: i32, cwd: &str) -> Result<()> {
     found.map(drop).map_err(|e| Status::precondition(format!("Process.Cwd: {cwd:?}: {e}")))
 }
 
-fn directory(path: &Path) -> io::Result<OwnedFd> {
+pub fn directory(path: &Path) -> io::Result<OwnedFd> {
     let fd = open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     // SAFETY: open answered a descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn make_in(root: &OwnedFd, cwd: &str) -> io::Result<()> {
+/// Makes a directory and its parents where they are missing.
+pub fn make_in(root: &OwnedFd, path: &Path) -> io::Result<()> {
     let mut at = Path::new("/").to_path_buf();
-    for part in Path::new(cwd).components() {
+    for part in path.components() {
         let parent = at.clone();
         at.push(part);
         match beneath(root, &at) {
@@ -46,7 +47,7 @@ fn make_in(root: &OwnedFd, cwd: &str) -> io::Result<()> {
 }
 
 /// Opens a directory with `root` as the root for every link and every `..`.
-fn beneath(root: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
+pub fn beneath(root: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     // SAFETY: open_how is plain data, for which zero is a valid value.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };

@@ -5,6 +5,7 @@ pub mod create;
 pub mod cwd;
 pub mod exec;
 pub mod layout;
+pub mod mount_point;
 pub mod pipes;
 pub mod remove;
 pub mod signal;

@@ -12,7 +12,6 @@ use crate::agent::Agent;
 use crate::facts::{line, PROTOCOL_VERSION, VERSION};
 use crate::proto::grpc;
 use crate::storage::handlers::DRIVERS;
-use crate::storage::table::blocking;
 use crate::ttrpc::status::{Result, Status};
 
 const MEMORY: &str = "/sys/devices/system/memory";
