@@ -3,25 +3,24 @@ import { reasonOf, throwIfAborted } from '../base/abort.ts';
 import { parseJsonLine } from '../base/json-lines.ts';
 import { DomainError } from '../core/model/errors.ts';
 import type { ProcessIdentity } from '../core/model/ledger.ts';
-import type { Clock, Files, Launcher, LaunchSpec, ProcessRunner, RunResult, SocketDialer, SupervisedProcess, WaitOptions } from '../core/ports/host.ts';
+import type { Clock, Files, Launcher, LaunchSpec, SocketDialer, SupervisedProcess, WaitOptions } from '../core/ports/host.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
 import { LauncherControl } from './launcher-control.ts';
-import { RECORD_BYTES, isObject, parseIdentity, parseLauncherFailure, parseLauncherRecord } from './launcher-record.ts';
+import { RECORD_BYTES, parseIdentity, parseLauncherFailure, parseLauncherRecord } from './launcher-record.ts';
 import type { LauncherFailure, LauncherRecord } from './launcher-record.ts';
-import { formatLaunchSpec } from './launcher-spec.ts';
+import type { HelperAnswer } from './helper-session.ts';
+import type { HostHelper } from './host-helper.ts';
+import { launchSpecDocument } from './launcher-spec.ts';
 import type { ProcessTable } from './process-identity.ts';
 import { Supervised } from './supervised-process.ts';
 
-/** The launcher answers after execve of the child, which takes milliseconds; a loaded host may need more. */
-const START_TIMEOUT_MS = 15_000;
 /** How long a launch that is under way is waited for, and how often it is looked at. */
 const SETTLE_MS = 2000;
 const SETTLE_STEP_MS = 10;
 const SIGKILL = 9;
 
 export interface LauncherClientParts {
-  readonly launcherPath: string;
-  readonly runner: ProcessRunner;
+  readonly helper: Pick<HostHelper, 'launch'>;
   readonly dialer: SocketDialer;
   readonly files: Files;
   readonly clock: Clock;
@@ -41,15 +40,12 @@ export class LauncherClient implements Launcher {
 
   async start(directory: string, spec: LaunchSpec, options: WaitOptions = {}): Promise<SupervisedProcess> {
     throwIfAborted(options.signal);
-    const { files, runner, launcherPath } = this.#parts;
-    await files.makeDirectory(directory);
-    await files.write(join(directory, 'spec.json'), formatLaunchSpec(this.#marked(directory, spec)));
     // Runs to its end even when the caller gives up: only then is it known whether there is a child to end.
-    const result = await runner.run(launcherPath, [directory], { timeoutMs: START_TIMEOUT_MS }).catch(async (error: unknown) => {
+    const answer = await this.#parts.helper.launch(directory, launchSpecDocument(this.#marked(directory, spec))).catch(async (error: unknown) => {
       await this.#endLeftover(directory);
       throw error;
     });
-    const ready = parseReady(result);
+    const ready = parseReady(answer);
     if ('code' in ready) throw startError(ready, spec);
     const started = await this.#connect(directory, ready.identity, ready.launcherPid);
     if (options.signal?.aborted === true) {
@@ -122,20 +118,13 @@ export class LauncherClient implements Launcher {
   }
 }
 
-/** The first line of the helper's output is its answer, whatever its exit code. */
-function parseReady(result: RunResult): { identity: ProcessIdentity; launcherPid: number } | LauncherFailure {
-  const line = result.stdout.split('\n', 1)[0] ?? '';
-  let value: unknown;
-  try {
-    value = parseJsonLine(Buffer.from(line));
-  } catch {
-    return { code: 'no_answer', message: `exit code ${result.code}: ${result.stderr.trim().slice(-400) || line.slice(0, 400)}` };
-  }
-  const failure = parseLauncherFailure(value);
+/** The launcher's answer line (docs/protocols/launcher.md). */
+function parseReady(answer: HelperAnswer): { identity: ProcessIdentity; launcherPid: number } | LauncherFailure {
+  const failure = parseLauncherFailure(answer);
   if (failure !== undefined) return failure;
-  const identity = parseIdentity(value);
-  const launcherPid = isObject(value) ? Number(value['launcher_pid']) : Number.NaN;
-  if (identity === undefined || !Number.isInteger(launcherPid)) return { code: 'no_answer', message: `not a ready line: ${line.slice(0, 400)}` };
+  const identity = parseIdentity(answer);
+  const launcherPid = Number(answer['launcher_pid']);
+  if (identity === undefined || !Number.isInteger(launcherPid)) return { code: 'no_answer', message: `not a ready line: ${JSON.stringify(answer).slice(0, 400)}` };
   return { identity, launcherPid };
 }
 

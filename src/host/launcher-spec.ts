@@ -4,8 +4,8 @@ import type { LaunchSpec } from '../core/ports/host.ts';
 export const LAUNCHER_PROTOCOL = 1;
 
 /** A spec as the launcher reads it (docs/protocols/launcher.md, "spec.json"). Absent keys keep the launcher's defaults. */
-export function formatLaunchSpec(spec: LaunchSpec): string {
-  return JSON.stringify({
+export function launchSpecDocument(spec: LaunchSpec): Readonly<Record<string, unknown>> {
+  return {
     version: LAUNCHER_PROTOCOL,
     name: spec.name,
     argv: spec.argv,
@@ -25,5 +25,5 @@ export function formatLaunchSpec(spec: LaunchSpec): string {
     oom_score_adj: spec.oomScoreAdj,
     umask: 0o077,
     ring_bytes: spec.ringBytes,
-  });
+  };
 }

@@ -54,7 +54,7 @@ export class OverlayRootfs implements RootfsDriver {
     // A work directory holds nothing that lasts, but the mark of an earlier volatile mount, with which the kernel refuses the next.
     await this.#options.files.removeTree(work);
     await this.#makeDirectories([upper, work, target], { lower, upper });
-    await mounter.mount(['-t', 'overlay', 'overlay', '-o', data, target], options);
+    await mounter.mount([{ source: 'overlay', target, fsType: 'overlay', data }], options);
     return rootfs;
   }
 

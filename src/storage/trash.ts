@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { raceSignal } from '../base/abort.ts';
-import type { IdSource, ProcessRunner, WaitOptions } from '../core/ports/host.ts';
+import type { IdSource, TreeRemoval, WaitOptions } from '../core/ports/host.ts';
 import type { Trash } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
 import { errnoOf, MISSING } from './storage-files.ts';
@@ -8,17 +8,16 @@ import type { StorageFiles } from './storage-files.ts';
 
 export interface TrashOptions {
   readonly files: StorageFiles;
-  readonly runner: ProcessRunner;
+  readonly removal: TreeRemoval;
   readonly ids: IdSource;
   readonly logger: Logger;
 }
 
-/** So many entries a call of rm(1): bounded argument lists, and a stop of the daemon waits for little. */
+/** So many entries a request: a stop of the daemon waits for little. */
 const BATCH = 32;
-const BATCH_TIMEOUT_MS = 600_000;
 
 /**
- * Trash directories, emptied one after the other by rm(1), so neither the event loop nor Node's few file threads carry the load.
+ * Trash directories, emptied one after the other by another process, so neither the event loop nor Node's few file threads carry the load.
  * What a crash leaves is found again by the next `empty` of the same directory. Nothing is removed through a mount.
  */
 export class BackgroundTrash implements Trash {
@@ -67,17 +66,17 @@ export class BackgroundTrash implements Trash {
   }
 
   async #emptyOne(trashDir: string): Promise<void> {
-    const { files, runner } = this.#options;
+    const { files, removal } = this.#options;
     const refused = new Set<string>();
     for (;;) {
       const names = ((await files.list(trashDir)) ?? []).filter((name) => !refused.has(name)).slice(0, BATCH);
       if (names.length === 0) return;
       const paths = names.map((name) => join(trashDir, name));
-      const result = await runner.run('rm', ['-rf', '--one-file-system', '--', ...paths], { timeoutMs: BATCH_TIMEOUT_MS });
-      if (result.code === 0) continue;
+      const failure = await removal.removeTrees(paths);
+      if (failure === undefined) continue;
       const left = new Set(await files.list(trashDir));
       for (const name of names) if (left.has(name)) refused.add(name);
-      this.#options.logger.warn({ trashDir, code: result.code, stderr: result.stderr.slice(0, 500) }, 'some trash could not be removed');
+      this.#options.logger.warn({ trashDir, ...failure }, 'some trash could not be removed');
     }
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { deferred } from '../base/abort.ts';
 import { DomainError, toDomainError } from '../core/model/errors.ts';
-import type { Clock, Launcher, ProcessRunner, SupervisedProcess, WaitOptions } from '../core/ports/host.ts';
+import type { Clock, Launcher, MountCall, ProcessRunner, SupervisedProcess, WaitOptions } from '../core/ports/host.ts';
 import type { Share, ShareDriver, SharePlace } from '../core/ports/storage.ts';
 import { mountAt } from './mount-table.ts';
 import type { Mounter } from './mounter.ts';
@@ -99,11 +99,15 @@ export class VirtiofsdDriver implements ShareDriver {
     const table = await mounter.table();
     const present = mountAt(table, directory);
     // Private first: a bind of a shared mount would join that one's peers, and every container's mount would then show up twice on the host.
-    if (present === undefined) await mounter.mount(['--bind', '--make-private', '--make-shared', directory, directory], options);
-    else if (!present.shared) await mounter.mount(['--make-shared', directory], options);
+    const shared: MountCall = { target: directory, flags: ['shared'] };
+    const readOnly: MountCall = { target: exported, flags: ['remount', 'bind', 'ro'] };
+    const calls: MountCall[] = [];
+    if (present === undefined) calls.push({ source: directory, target: directory, flags: ['bind'] }, { target: directory, flags: ['private'] }, shared);
+    else if (!present.shared) calls.push(shared);
     const view = mountAt(table, exported);
-    if (view === undefined) await mounter.mount(['-o', 'rbind,ro', directory, exported], options);
-    else if (!view.readOnly) await mounter.mount(['-o', 'remount,bind,ro', exported], options);
+    if (view === undefined) calls.push({ source: directory, target: exported, flags: ['bind', 'rec'] }, readOnly);
+    else if (!view.readOnly) calls.push(readOnly);
+    if (calls.length > 0) await mounter.mount(calls, options);
   }
 
   #share(place: SharePlace, running: SupervisedProcess): Share {

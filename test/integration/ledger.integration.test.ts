@@ -165,7 +165,7 @@ describe('files', () => {
     const path = join(marksOf(OURS).runs, SHORT);
     await mkdir(join(path, 'export'), { recursive: true });
     await mkdir(join(marksOf(THEIRS).runs, SHORT), { recursive: true });
-    await parts.mounter.mount(['-t', 'tmpfs', 'tmpfs', join(path, 'export')]);
+    await parts.mounter.mount([{ source: 'tmpfs', target: join(path, 'export'), fsType: 'tmpfs' }]);
     await writeFile(join(path, 'export/kept'), '');
     const ledger = directories();
     const [found] = await ledger.find();
@@ -212,10 +212,10 @@ describe('mounts', () => {
     const foreign = join(marksOf(THEIRS).runs, SHORT, 'shared');
     for (const path of [point, foreign]) {
       await mkdir(path, { recursive: true });
-      await parts.mounter.mount(['-t', 'tmpfs', 'tmpfs', path]);
+      await parts.mounter.mount([{ source: 'tmpfs', target: path, fsType: 'tmpfs' }]);
     }
     await mkdir(join(point, CONTAINER, 'rootfs'), { recursive: true });
-    await parts.mounter.mount(['-t', 'tmpfs', 'tmpfs', join(point, CONTAINER, 'rootfs')]);
+    await parts.mounter.mount([{ source: 'tmpfs', target: join(point, CONTAINER, 'rootfs'), fsType: 'tmpfs' }]);
     const ledger = new MountLedger(marksOf(OURS), parts.mounter, holdersOf);
     const found = await ledger.find();
     expect(found.map(({ name, owner, containerId }) => [name, owner, containerId])).toEqual([[join(point, CONTAINER, 'rootfs'), SHORT, CONTAINER], [point, SHORT, undefined]]);
@@ -227,7 +227,7 @@ describe('mounts', () => {
   it('that are busy stay, and it is told who holds them', async () => {
     const point = join(marksOf(OURS).runs, SHORT);
     await mkdir(point, { recursive: true });
-    await parts.mounter.mount(['-t', 'tmpfs', 'tmpfs', point]);
+    await parts.mounter.mount([{ source: 'tmpfs', target: point, fsType: 'tmpfs' }]);
     const holder = await start({}, point);
     const ledger = new MountLedger(marksOf(OURS), parts.mounter, holdersOf);
     const [found] = await ledger.find();

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { VmSpec } from '../../src/core/ports/hypervisor.ts';
 import { SystemFiles } from '../../src/host/files.ts';
+import { startHelperProcess } from '../../src/host/helper-process.ts';
+import { HostHelper } from '../../src/host/host-helper.ts';
 import { LauncherClient } from '../../src/host/launcher-client.ts';
 import { ProcessTable } from '../../src/host/process-identity.ts';
 import { SystemProcessRunner } from '../../src/host/process-runner.ts';
@@ -9,22 +9,16 @@ import { SystemClock } from '../../src/host/system-clock.ts';
 import { UnixDialer } from '../../src/host/unix-dialer.ts';
 import { QemuDriver } from '../../src/hypervisors/qemu/driver.ts';
 import { QemuProbe } from '../../src/hypervisors/qemu/probe.ts';
+import { launcherPath } from './launcher-path.ts';
 import { MemoryLogger } from '../fakes/memory-logger.ts';
 import { NullMetrics } from '../fakes/null-metrics.ts';
-
-/** The launcher that cargo built; a missing one is a failure and no skip. */
-export function launcherPath(): string {
-  const candidates = [process.env['VIVARIUM_LAUNCHER'], 'target/x86_64-unknown-linux-gnu/release/viv-launcher', 'target/release/viv-launcher'];
-  const found = candidates.find((path) => path !== undefined && existsSync(path));
-  if (found === undefined) throw new Error('no viv-launcher: build it with "cargo build --release -p viv-launcher"');
-  return resolve(found);
-}
 
 /** A driver on the real host, as the daemon's wiring makes it. */
 export function realDriver(cacheDir: string): { driver: QemuDriver; logger: MemoryLogger; launcher: LauncherClient; metrics: NullMetrics } {
   const clock = new SystemClock();
   const [files, runner, dialer, logger, metrics] = [new SystemFiles(), new SystemProcessRunner(), new UnixDialer(clock), new MemoryLogger(), new NullMetrics()];
-  const launcher = new LauncherClient({ launcherPath: launcherPath(), runner, dialer, files, clock, processes: new ProcessTable(), logger });
+  const helper = new HostHelper({ start: () => startHelperProcess(launcherPath()), clock });
+  const launcher = new LauncherClient({ helper, dialer, files, clock, processes: new ProcessTable(), logger });
   const probe = new QemuProbe({ runner, files, logger, cacheDir });
   return { driver: new QemuDriver({ launcher, dialer, files, clock, probe, logger, metrics }), logger, launcher, metrics };
 }

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Launcher } from '../../src/core/ports/host.ts';
 import { SystemIdSource } from '../../src/host/id-source.ts';
+import { startHelperProcess } from '../../src/host/helper-process.ts';
+import { HostHelper } from '../../src/host/host-helper.ts';
 import { SystemProcessRunner } from '../../src/host/process-runner.ts';
 import { SystemClock } from '../../src/host/system-clock.ts';
 import { Mounter } from '../../src/storage/mounter.ts';
@@ -10,12 +12,14 @@ import { OverlayRootfs } from '../../src/storage/overlay-rootfs.ts';
 import { nodeStorageFiles } from '../../src/storage/storage-files.ts';
 import { BackgroundTrash } from '../../src/storage/trash.ts';
 import { VirtiofsdDriver } from '../../src/storage/virtiofsd.ts';
+import { launcherPath } from './launcher-path.ts';
 import { MemoryLogger } from '../fakes/memory-logger.ts';
 
 /** The storage room on the real host, as the daemon's wiring makes it. */
 export class StorageParts implements AsyncDisposable {
   readonly clock = new SystemClock();
   readonly runner = new SystemProcessRunner();
+  readonly helper = new HostHelper({ start: () => startHelperProcess(launcherPath()), clock: this.clock });
   readonly files = nodeStorageFiles();
   readonly logger = new MemoryLogger();
   readonly mounter: Mounter;
@@ -25,8 +29,8 @@ export class StorageParts implements AsyncDisposable {
 
   private constructor(root: string, busyDeadlineMs: number) {
     this.root = root;
-    this.mounter = new Mounter({ runner: this.runner, clock: this.clock, readMountInfo: async () => await readFile('/proc/self/mountinfo', 'utf8'), busyDeadlineMs });
-    this.trash = new BackgroundTrash({ files: this.files, runner: this.runner, ids: new SystemIdSource(), logger: this.logger });
+    this.mounter = new Mounter({ calls: this.helper, clock: this.clock, readMountInfo: async () => await readFile('/proc/self/mountinfo', 'utf8'), busyDeadlineMs });
+    this.trash = new BackgroundTrash({ files: this.files, removal: this.helper, ids: new SystemIdSource(), logger: this.logger });
     this.rootfs = new OverlayRootfs({ mounter: this.mounter, files: this.files, trash: this.trash });
   }
 
@@ -47,5 +51,6 @@ export class StorageParts implements AsyncDisposable {
     await this.trash.settled();
     await this.mounter.unmountAll(this.root);
     await rm(this.root, { recursive: true, force: true });
+    this.helper.close();
   }
 }

@@ -135,7 +135,7 @@ describe('the trash', () => {
     const precious = await write('precious/file', 'x');
     await mkdir(join(parts.root, 'trash/a/mounted'), { recursive: true });
     await write('trash/b/file', 'x');
-    await parts.mounter.mount(['-t', 'tmpfs', 'tmpfs', join(parts.root, 'trash/a/mounted')]);
+    await parts.mounter.mount([{ source: 'tmpfs', target: join(parts.root, 'trash/a/mounted'), fsType: 'tmpfs' }]);
     await writeFile(join(parts.root, 'trash/a/mounted/kept'), 'x');
     parts.trash.empty(join(parts.root, 'trash'));
     await parts.trash.settled();

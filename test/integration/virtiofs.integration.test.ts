@@ -11,7 +11,6 @@ import { LauncherClient } from '../../src/host/launcher-client.ts';
 import { ProcessTable } from '../../src/host/process-identity.ts';
 import { UnixDialer } from '../../src/host/unix-dialer.ts';
 import type { VirtiofsdDriver } from '../../src/storage/virtiofsd.ts';
-import { launcherPath } from './qemu-parts.ts';
 import { StorageParts } from './storage-parts.ts';
 
 const VIRTIOFSD = '/usr/lib/qemu/virtiofsd';
@@ -21,8 +20,8 @@ let driver: VirtiofsdDriver;
 
 beforeEach(async () => {
   parts = await StorageParts.make(300);
-  const { clock, runner, logger } = parts;
-  driver = parts.shares(new LauncherClient({ launcherPath: launcherPath(), runner, dialer: new UnixDialer(clock), files: new SystemFiles(), clock, processes: new ProcessTable(), logger }));
+  const { clock, helper, logger } = parts;
+  driver = parts.shares(new LauncherClient({ helper, dialer: new UnixDialer(clock), files: new SystemFiles(), clock, processes: new ProcessTable(), logger }));
 });
 
 afterEach(async () => {
@@ -138,7 +137,7 @@ it('is removed whole with its containers still mounted, any number of times', as
 
 it('a half-made one is removed', async () => {
   await mkdir(join(parts.root, 'run/shared'), { recursive: true });
-  await parts.mounter.mount(['--bind', join(parts.root, 'run/shared'), join(parts.root, 'run/shared')]);
+  await parts.mounter.mount([{ source: join(parts.root, 'run/shared'), target: join(parts.root, 'run/shared'), flags: ['bind'] }]);
   await driver.remove(place());
   expect(await readdir(join(parts.root, 'run'))).toEqual([]);
 });

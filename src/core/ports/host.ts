@@ -34,6 +34,39 @@ export interface ProcessRunner {
   run(command: string, args: readonly string[], options: { timeoutMs: number; signal?: AbortSignal | undefined; input?: string; env?: Readonly<Record<string, string>>; cwd?: string }): Promise<RunResult>;
 }
 
+/** A system call that failed. */
+export interface CallFailure {
+  /** `EBUSY` */
+  readonly errno: string;
+  readonly path: string;
+  /** The kernel's words. */
+  readonly message: string;
+}
+
+export type MountFlag = 'bind' | 'nodev' | 'noexec' | 'nosuid' | 'private' | 'rec' | 'remount' | 'ro' | 'shared' | 'slave';
+
+/** One mount(2). */
+export interface MountCall {
+  readonly source?: string;
+  readonly target: string;
+  readonly fsType?: string;
+  readonly flags?: readonly MountFlag[];
+  readonly data?: string;
+}
+
+/** Mounts by system call. Both reject DEADLINE, the signal's reason, or HOST_RESOURCE when nobody could be asked; what was done by then stays. */
+export interface MountCalls {
+  /** One after the other, up to the first that fails: that one's failure. */
+  mount(calls: readonly MountCall[], options?: WaitOptions): Promise<CallFailure | undefined>;
+  /** The same, never lazily and never through a link. What is no mount is passed over. */
+  unmount(targets: readonly string[], options?: WaitOptions): Promise<CallFailure | undefined>;
+}
+
+export interface TreeRemoval {
+  /** Each path with all in it, never through a link or into another mount; missing is fine. Goes on after a failure and tells the first. Rejects as MountCalls. */
+  removeTrees(paths: readonly string[], options?: WaitOptions): Promise<CallFailure | undefined>;
+}
+
 /** One connected byte stream. */
 export interface ByteStream {
   /** Bytes as they come; one listener, set once, right after connecting. Bytes before that are kept. */

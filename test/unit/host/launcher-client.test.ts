@@ -6,11 +6,10 @@ import { ManualClock, settle } from '../../fakes/manual-clock.ts';
 import { MemoryFiles } from '../../fakes/memory-files.ts';
 import { MemoryLogger } from '../../fakes/memory-logger.ts';
 import { MemoryDialer, MemoryStream } from '../../fakes/memory-stream.ts';
-import { ScriptedRunner } from '../../fakes/scripted-runner.ts';
 
 const DIR = '/run/v/x/vmm';
 const CONTROL = `${DIR}/control.sock`;
-const READY = '{"version":1,"launcher_pid":10,"pid":11,"start_time":123,"boot_id":"boot"}\n';
+const READY = { version: 1, launcher_pid: 10, pid: 11, start_time: 123, boot_id: 'boot' };
 const base = { version: 1, name: 'vmm', launcher_pid: 10, pid: 11, start_time: 123, boot_id: 'boot' };
 const running = `${JSON.stringify({ ...base, state: 'running' })}\n`;
 const exited = (more: object): string => `${JSON.stringify({ ...base, state: 'exited', exited_at_ms: 5, exit_code: null, signal: null, user_us: 1500, system_us: 500, max_rss_kib: 7, ...more })}\n`;
@@ -29,7 +28,8 @@ class Processes extends ProcessTable {
   }
 }
 
-let runner: ScriptedRunner;
+let launches: { dir: string; spec: object }[];
+let answer: () => object;
 let dialer: MemoryDialer;
 let files: MemoryFiles;
 let clock: ManualClock;
@@ -38,8 +38,16 @@ let control: MemoryStream;
 let logger: MemoryLogger;
 let client: LauncherClient;
 
+const helper = {
+  launch: async (dir: string, spec: object): Promise<Readonly<Record<string, unknown>>> => {
+    launches.push({ dir, spec });
+    return answer() as Record<string, unknown>;
+  },
+};
+
 beforeEach(() => {
-  runner = new ScriptedRunner({ stdout: READY });
+  launches = [];
+  answer = () => READY;
   dialer = new MemoryDialer();
   files = new MemoryFiles();
   clock = new ManualClock();
@@ -47,16 +55,16 @@ beforeEach(() => {
   control = new MemoryStream();
   logger = new MemoryLogger();
   dialer.add(CONTROL, control);
-  client = new LauncherClient({ launcherPath: '/l', runner, dialer, files, clock, processes, logger });
+  client = new LauncherClient({ helper, dialer, files, clock, processes, logger });
 });
 
 describe('start', () => {
-  it('writes the spec, runs the launcher and knows the process', async () => {
+  it('asks for the launch and knows the process', async () => {
     const process = await client.start(DIR, { name: 'vmm', argv: ['/qemu', '-x'], keepCapabilities: [], console: true });
-    expect(JSON.parse(files.text(`${DIR}/spec.json`) ?? '')).toEqual({
+    expect(JSON.parse(JSON.stringify(launches[0]?.spec))).toEqual({
       version: 1, name: 'vmm', argv: ['/qemu', '-x'], cwd: '/', keep_capabilities: [], console: true, rlimits: { core: 0 }, umask: 63,
     });
-    expect(runner.calls[0]).toMatchObject({ command: '/l', args: [DIR] });
+    expect(launches[0]?.dir).toBe(DIR);
     expect(process.identity).toEqual({ pid: 11, startTime: '123', bootId: 'boot' });
     expect(process.launcherPid).toBe(10);
     expect(process.end).toBeUndefined();
@@ -66,13 +74,13 @@ describe('start', () => {
     ['exec', 'VMM_FAILED'],
     ['cgroup', 'HOST_RESOURCE'],
   ])('turns the refusal %s into %s with the launcher\'s words', async (code, reason) => {
-    client = new LauncherClient({ launcherPath: '/l', runner: new ScriptedRunner({ code: 1, stdout: `{"error":{"code":"${code}","message":"no such thing"}}\n` }), dialer, files, clock, processes, logger });
+    answer = () => ({ error: { code, message: 'no such thing' } });
     await expect(client.start(DIR, { name: 'vmm', argv: ['/qemu'] })).rejects.toMatchObject({ reason, message: 'cannot start /qemu: no such thing', details: { facts: { launcher: code } } });
   });
 
   it('tells what a launcher said that answered nothing it should', async () => {
-    client = new LauncherClient({ launcherPath: '/l', runner: new ScriptedRunner({ code: 127, stderr: 'bad loader' }), dialer, files, clock, processes, logger });
-    await expect(client.start(DIR, { name: 'vmm', argv: ['/qemu'] })).rejects.toThrow(/exit code 127: bad loader/);
+    answer = () => ({ ok: true });
+    await expect(client.start(DIR, { name: 'vmm', argv: ['/qemu'] })).rejects.toThrow(/not a ready line: \{"ok":true\}/);
   });
 
   it('ends the process when the caller gave up meanwhile', async () => {
@@ -82,11 +90,11 @@ describe('start', () => {
       control.feed(exited({ signal: 9 }));
       control.end();
     });
-    runner = new ScriptedRunner(() => {
+    answer = () => {
       source.abort(new Error('caller left'));
-      return { stdout: READY };
-    });
-    client = new LauncherClient({ launcherPath: '/l', runner, dialer, files, clock, processes, logger });
+      return READY;
+    };
+    client = new LauncherClient({ helper, dialer, files, clock, processes, logger });
     await expect(client.start(DIR, { name: 'vmm', argv: ['/qemu'] }, { signal: source.signal })).rejects.toThrow('caller left');
     expect(control.written).toBe('{"cmd":"signal","signal":9}\n');
   });
@@ -98,7 +106,7 @@ describe('start', () => {
       control.end();
     });
     files.put(`${DIR}/record`, running);
-    client = new LauncherClient({ launcherPath: '/l', runner: new ScriptedRunner(new Error('too slow')), dialer, files, clock, processes, logger });
+    answer = () => { throw new Error('too slow'); };
     await expect(client.start(DIR, { name: 'vmm', argv: ['/qemu'] })).rejects.toThrow('too slow');
     expect(control.written).toContain('"signal":9');
   });
@@ -120,7 +128,7 @@ describe('the end of a process', () => {
   it('comes from the record when the launcher is gone already', async () => {
     dialer = new MemoryDialer();
     files.put(`${DIR}/record`, exited({ exit_code: 3 }).padEnd(4096));
-    client = new LauncherClient({ launcherPath: '/l', runner, dialer, files, clock, processes, logger });
+    client = new LauncherClient({ helper, dialer, files, clock, processes, logger });
     const process = await client.start(DIR, { name: 'vmm', argv: ['/qemu'] });
     await expect(process.ended).resolves.toMatchObject({ kind: 'exited', code: 3 });
   });

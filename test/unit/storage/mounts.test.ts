@@ -4,7 +4,7 @@ import { escapeOverlayPath, overlayOptions } from '../../../src/storage/overlay-
 import { Mounter } from '../../../src/storage/mounter.ts';
 import { flavourOf, hardOpenFiles, virtiofsdArgv } from '../../../src/storage/virtiofsd-argv.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { ScriptedRunner } from '../../fakes/scripted-runner.ts';
+import { ScriptedHelper } from '../../fakes/scripted-helper.ts';
 
 const TABLE = [
   '22 27 0:21 / /proc rw,relatime - proc proc rw',
@@ -42,45 +42,43 @@ describe('the mount table', () => {
 });
 
 describe('unmounting', () => {
-  const one = '27 1 254:0 / / rw - ext4 /dev/vda rw\n46 27 0:39 / /run/s/c/rootfs rw - overlay overlay rw\n';
-  const busy = { code: 32, stderr: 'umount: /run/s/c/rootfs: target is busy.\n' };
+  const one = '27 1 254:0 / / rw - ext4 /dev/vda rw\n46 27 0:39 / /run/s/c/rootfs rw - overlay overlay rw\n47 46 0:40 / /run/s/c/rootfs rw - tmpfs none rw\n';
+  const busy = { errno: 'EBUSY', path: '/run/s/c/rootfs', message: 'Device or resource busy' };
 
-  function mounter(tables: string[], runner: ScriptedRunner, clock: ManualClock): Mounter {
-    return new Mounter({ runner, clock, readMountInfo: async () => tables.shift() ?? '', busyDeadlineMs: 100 });
+  function mounter(tables: string[], calls: ScriptedHelper, clock = new ManualClock()): Mounter {
+    return new Mounter({ calls, clock, readMountInfo: async () => tables.shift() ?? '', busyDeadlineMs: 100 });
   }
 
   it('tries a busy mount again until it is let go', async () => {
-    const [runner, clock] = [new ScriptedRunner(busy, busy, {}), new ManualClock()];
-    const work = mounter([one, ''], runner, clock).unmountAll('/run/s');
+    const [calls, clock] = [new ScriptedHelper(busy, busy), new ManualClock()];
+    const work = mounter([one, ''], calls, clock).unmountAll('/run/s');
     await clock.advance(50);
     await work;
-    expect(runner.calls.map((call) => call.args)).toEqual(Array.from({ length: 3 }, () => ['--no-canonicalize', '/run/s/c/rootfs']));
+    expect(calls.unmounted).toEqual(Array.from({ length: 3 }, () => ['/run/s/c/rootfs', '/run/s/c/rootfs']));
   });
 
   it('gives up at the deadline and names what is busy', async () => {
-    const [runner, clock] = [new ScriptedRunner(...Array.from({ length: 40 }, () => busy)), new ManualClock()];
-    const work = expect(mounter([one], runner, clock).unmountAll('/run/s')).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', details: { facts: { mount: '/run/s/c/rootfs', busy: 'true' } } });
+    const [calls, clock] = [new ScriptedHelper(...Array.from({ length: 40 }, () => busy)), new ManualClock()];
+    const work = expect(mounter([one], calls, clock).unmountAll('/run/s')).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', details: { facts: { mount: '/run/s/c/rootfs', busy: 'true' } } });
     await clock.advance(1_000);
     await work;
   });
 
-  it('takes a mount that went by itself for done', async () => {
-    const runner = new ScriptedRunner({ code: 32, stderr: 'umount: /run/s/c/rootfs: not mounted.\n' });
-    await mounter([one, ''], runner, new ManualClock()).unmountAll('/run/s');
-    expect(runner.unused).toBe(0);
+  it('what another failure keeps is told with it', async () => {
+    const calls = new ScriptedHelper({ errno: 'EPERM', path: '/run/s/c/rootfs', message: 'Operation not permitted' });
+    await expect(mounter([one], calls).unmountAll('/run/s')).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', message: 'umount /run/s/c/rootfs: Operation not permitted (EPERM)' });
   });
 
-  it('never asks for a lazy unmount', async () => {
-    const runner = new ScriptedRunner({});
-    await mounter([one, ''], runner, new ManualClock()).unmountAll('/run/s');
-    expect(runner.calls.flatMap((call) => call.args)).not.toContain('-l');
+  it('ends when the kernel calls a mount none and still lists it', async () => {
+    const calls = new ScriptedHelper();
+    await expect(mounter([one, one], calls).unmountAll('/run/s')).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', message: '/run/s/c/rootfs cannot be unmounted' });
+    expect(calls.unmounted).toHaveLength(1);
   });
 
   it('a full disk is told apart from other failures', async () => {
-    const runner = new ScriptedRunner({ code: 32, stderr: 'mount: /x: No space left on device.\n' }, { code: 32, stderr: 'mount: /x: special device overlay does not exist.\n' });
-    const subject = mounter([], runner, new ManualClock());
-    await expect(subject.mount(['x'])).rejects.toMatchObject({ reason: 'STORAGE_FULL' });
-    await expect(subject.mount(['x'])).rejects.toMatchObject({ reason: 'ROOTFS_FAILED' });
+    const subject = mounter([], new ScriptedHelper({ errno: 'ENOSPC', path: '/x', message: 'No space left on device' }, { errno: 'ENODEV', path: '/x', message: 'No such device' }));
+    await expect(subject.mount([{ target: '/x' }])).rejects.toMatchObject({ reason: 'STORAGE_FULL' });
+    await expect(subject.mount([{ target: '/x' }])).rejects.toMatchObject({ reason: 'ROOTFS_FAILED' });
   });
 });
 
