@@ -2,6 +2,7 @@ import { Status } from 'nice-grpc';
 import { BadRequest, RichServerError } from 'nice-grpc-error-details';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ContainerState } from '../../src/gen/vivarium/v1/container.ts';
+import { AuditState } from '../../src/gen/vivarium/v1/host.ts';
 import { FakeDaemon } from './cli-fake-daemon.ts';
 import { CliRun } from './cli-harness.ts';
 
@@ -92,6 +93,30 @@ test('doctor shows what to do, and ends with 1 when containers can not be run', 
   const { code, out } = await outcome(['doctor']);
   expect(code).toBe(1);
   expect(out).toMatch(/FAIL +kvm +no \/dev\/kvm\n[^]*kvm: load the kvm module/);
+});
+
+test('doctor audit shows what is wrong and a summary, and ends with 1 while anything is', async () => {
+  const owned = { kind: 'mount', name: '/run/a', sandboxId: '0190f4a8b7c27def8a12345678abcdef', state: AuditState.AUDIT_STATE_OWNED };
+  const orphan = { kind: 'process', name: 'pid 7', sandboxId: '00000000aa', containerId: '', state: AuditState.AUDIT_STATE_ORPHANED, detail: 'no record of its sandbox' };
+  const moving = { kind: 'mount', name: '/run/b', sandboxId: '0190f4a8b7c27def8a12345678abcdef', state: AuditState.AUDIT_STATE_IN_FLIGHT };
+  daemon.auditReply = { resources: [owned, orphan, moving], counts: [{ kind: 'mount', state: owned.state, count: 1 }, { kind: 'process', state: orphan.state, count: 1 }], clean: false };
+  expect(await outcome(['doctor', 'audit'])).toEqual({
+    code: 1, err: '',
+    out: 'KIND      NAME    OWNER        STATE      DETAIL\nprocess   pid 7   00000000aa   orphaned   no record of its sandbox\n\n1 owned, 1 orphaned; remove what is orphaned with "viv doctor audit --reap"\n',
+  });
+  expect((await outcome(['doctor', 'audit', '--all'])).out).toMatch(/mount +\/run\/a +5678abcdef +owned +-\n[^]*mount +\/run\/b +5678abcdef +in flight/);
+  expect(daemon.audits.map(({ reap, retryFailed, all }) => ({ reap, retryFailed, all }))).toEqual([{ reap: false, retryFailed: false, all: false }, { reap: false, retryFailed: false, all: true }]);
+});
+
+test('doctor audit --reap tells what was removed and what resists; nothing found is an empty list', async () => {
+  const orphan = { kind: 'mount', name: '/run/a', sandboxId: '00000000aa', state: AuditState.AUDIT_STATE_ORPHANED };
+  daemon.auditReply = { resources: [orphan], counts: [], removed: [{ kind: 'process', name: 'pid 7\u001b[2J' }], resisting: [{ resource: orphan, reason: 'busy: sleep (pid 8)' }], clean: false };
+  const reaped = await outcome(['doctor', 'audit', '--reap', '--failed']);
+  expect(reaped).toMatchObject({ code: 1, out: expect.stringMatching(/removed process pid 7\?\[2J\nnot removed: mount \/run\/a: busy: sleep \(pid 8\)\n/) as string });
+  expect(daemon.audits.at(-1)).toMatchObject({ reap: true, retryFailed: true });
+  daemon.auditReply = { clean: true };
+  expect(await outcome(['doctor', 'audit'])).toEqual({ code: 0, out: 'nothing on this host\n', err: '' });
+  expect(JSON.parse((await outcome(['doctor', 'audit', '-o', 'json'])).out)).toEqual({ clean: true, resources: [] });
 });
 
 test('version shows both; without a daemon only ours', async () => {

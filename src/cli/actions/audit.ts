@@ -1,4 +1,4 @@
-import { AuditResponse, AuditState, auditStateToJSON, type AuditedResource } from '../../gen/vivarium/v1/host.ts';
+import { AuditedResource, AuditResponse, AuditState, auditStateToJSON } from '../../gen/vivarium/v1/host.ts';
 import type { Action } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { enumText } from '../format/enum-text.ts';
@@ -32,7 +32,7 @@ export const audit: Action<AuditFlags> = async (context, _operands, flags) => {
       { title: 'ATTRIBUTES', text: (row) => Object.entries(row.attributes).map(([key, value]) => `${key}=${value}`).join(' '), wide: true },
     ],
     rows,
-    json: AuditResponse.toJSON(report),
+    json: { ...(AuditResponse.toJSON(report) as object), resources: rows.map((row) => AuditedResource.toJSON(row)) },
   };
   if (rows.length > 0 || flags.output !== 'table') printListing(context, flags, listing);
   if (flags.output !== 'json') context.host.stdout.write(`${rows.length > 0 ? '\n' : ''}${summary(report)}`);
