@@ -8,6 +8,7 @@ import { reportError } from './error-text.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { CliHost, OutputStream } from './host.ts';
 import { Interrupts } from './interrupts.ts';
+import { callReconnectPolicy } from './stream/reconnect-policy.ts';
 import { buildProgram, type GlobalFlags, type Runner } from './program.ts';
 
 export interface CliSurroundings {
@@ -76,7 +77,7 @@ function createContext(surroundings: CliSurroundings, interrupts: Interrupts, gl
   let close = (): void => undefined;
   const open = async (): Promise<Connection> => {
     const { openConnection } = await import('./client/clients.ts');
-    const opened = openConnection(address, signal);
+    const opened = openConnection(address, signal, { clock: surroundings.host.clock, say: (line) => { surroundings.host.stderr.write(`${line}\n`); }, policy: callReconnectPolicy });
     close = () => { opened[Symbol.dispose](); };
     return opened;
   };

@@ -1,6 +1,7 @@
 import { Channel, ChannelCredentials, createClientFactory, waitForChannelReady, type Client } from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import type { DaemonAddress } from './address.ts';
+import { repeatCall, type RepeatParts } from './repeat-call.ts';
 
 /** Where each service is described; what is loaded is what a command calls, because the descriptions are large. */
 const definitions = {
@@ -39,10 +40,14 @@ export const channelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-/** @param signal ends every call that has no signal of its own */
-export function openConnection(address: DaemonAddress, signal: AbortSignal): Connection {
+/**
+ * @param signal ends every call that has no signal of its own
+ * @param repeat how a call with a request id goes on after its connection broke; absent: it fails
+ */
+export function openConnection(address: DaemonAddress, signal: AbortSignal, repeat?: RepeatParts): Connection {
   const channel = new Channel(address.target, ChannelCredentials.createInsecure(), channelOptions);
-  const factory = createClientFactory().use(errorDetailsClientMiddleware);
+  const plain = createClientFactory().use(errorDetailsClientMiddleware);
+  const factory = repeat === undefined ? plain : plain.use(repeatCall(repeat));
   return {
     clients: async <Name extends ServiceName>(...names: Name[]): Promise<Clients<Name>> => {
       const made = await Promise.all(names.map(async (name) => [name, factory.create(await definitions[name](), channel, { '*': { signal } })]));

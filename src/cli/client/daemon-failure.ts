@@ -70,6 +70,11 @@ export function isResumable(failure: DaemonFailure): boolean {
   return failure.reason === '' && (codeName(failure) === 'CANCELLED' || /RST_STREAM|Connection dropped|ECONNRESET/.test(failure.message));
 }
 
+/** A call that may have reached the daemon and whose answer did not come. What the daemon itself refuses, also on its way out, is an answer. */
+export function brokeOff(failure: DaemonFailure): boolean {
+  return failure.reason === '' && isResumable(failure) && !failure.message.startsWith('No connection established');
+}
+
 /**
  * The code that shells give to a program that could not be started: 127 when there is none, 126 when it can't be executed.
  * The daemon says which in ErrorInfo's metadata; where it does not, the guest's sentence is read.

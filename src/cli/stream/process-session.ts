@@ -1,5 +1,5 @@
 import { OutputStream, type ExecStarted, type StreamOffsets } from '../../gen/vivarium/v1/container.ts';
-import { daemonFailure, isResumable } from '../client/daemon-failure.ts';
+import { brokeOff, daemonFailure, isResumable } from '../client/daemon-failure.ts';
 import { CliError } from '../cli-error.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { LocalSide } from './local-side.ts';
@@ -122,6 +122,7 @@ export class ProcessSession implements Disposable {
       this.#stdout.progress.begin(offsets.stdout);
       this.#stderr.progress.begin(offsets.stderr);
       connection.acked = offsets;
+      this.#break = undefined;
       this.#stdin.begin(started.stdinOffset);
       connection.started = true;
       this.#local.attach(started);
@@ -140,7 +141,9 @@ export class ProcessSession implements Disposable {
   #mayResume(error: unknown): boolean {
     if (this.#ended()) return true;
     const failure = daemonFailure(error);
-    return this.#started !== undefined && failure !== undefined && isResumable(failure);
+    if (failure === undefined) return false;
+    // A start that broke off is sent again as it was: its request id makes it the same process.
+    return this.#started === undefined && this.#break === undefined ? brokeOff(failure) : isResumable(failure);
   }
 
   /** Waits before the next attempt; returns early when we leave meanwhile. */

@@ -10,6 +10,9 @@ export interface ReconnectPolicy {
 /** A daemon that is replaced is back within seconds; an exec without a client is kept for 60 s. */
 export const defaultReconnectPolicy: ReconnectPolicy = { firstDelayMs: 50, maxDelayMs: 1000, quietMs: 2000, giveUpMs: 120_000 };
 
+/** A call without a stream: its request is remembered for longer, but its user waits for a prompt. */
+export const callReconnectPolicy: ReconnectPolicy = { ...defaultReconnectPolicy, giveUpMs: 30_000 };
+
 export type ReconnectStep = { readonly kind: 'give-up' } | { readonly kind: 'retry'; readonly delayMs: number; readonly tell: boolean };
 
 /**
