@@ -145,7 +145,7 @@ function outcome({ idleAtStart, perCycle, points, latencies }: Found): Outcome {
     figures: [
       judged({ ...ROWS.cpu, atMost: 10, note: 'user and system time of vivd alone, all threads, over groups of one create and delete after the other, after a warm-up; its launchers and VMMs are not in it' }, 'ms', median(perCycle), p95(perCycle)),
       judged({ ...ROWS.idle, note: `resident, right after its start; ${digits(first.y)} MiB with one sandbox after ${CYCLES + WARM_CYCLES} creates and deletes` }, 'MiB', idleAtStart, undefined),
-      judged({ ...ROWS.slope, atMost: 0.1, note: `resident ${digits(first.y)} MiB with ${first.x} sandbox, ${digits(last.y)} MiB with ${last.x}, ${SETTLE_MS / 1000} s after the last create; garbage that the collector has not given back by then is in it, no collection is forced` }, 'MB', growth, undefined),
+      judged({ ...ROWS.slope, atMost: 0.1, note: `resident ${digits(first.y)} MiB with ${first.x} sandbox, ${digits(last.y)} MiB with ${last.x}, ${SETTLE_MS / 1000} s after the last create; no collection is forced: what earlier work left to be given back is in both` }, 'MB', growth, undefined),
       judged({ ...ROWS.get, atMost: 5, note: `${calls} ${digits(median(get))} ms` }, 'ms', quantile(get, 0.99), undefined),
       judged({ ...ROWS.list, atMost: 5, note: `${calls} ${digits(median(list))} ms; each lists all sandboxes there are, 1 to ${Math.max(...listed)}, and the probe decodes them in the time measured` }, 'ms', quantile(list, 0.99), undefined),
     ],
