@@ -84,6 +84,14 @@ describe('SystemProcessRunner', () => {
     expect(performance.now() - started).toBeLessThan(5000);
   });
 
+  it('passes its input on and takes each stream as it is', async () => {
+    await expect(runner.run('sh', ['-c', 'cat; printf "e\\n\\n" >&2'], { timeoutMs: 5000, input: 'in\n' })).resolves.toEqual({ code: 0, stdout: 'in\n', stderr: 'e\n\n' });
+  });
+
+  it('ends a helper that writes without end', async () => {
+    await expect(runner.run('yes', [], { timeoutMs: 20_000 })).rejects.toMatchObject({ reason: 'HOST_RESOURCE', message: expect.stringContaining('wrote more than') as string });
+  });
+
   it('does not wait for a grandchild that keeps the pipes', async () => {
     const result = await runner.run('/bin/sh', ['-c', 'sleep 20 & echo out; exit 4'], { timeoutMs: 10_000 });
     expect(result).toMatchObject({ code: 4, stdout: 'out\n' });
