@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { toDomainError } from '../core/model/errors.ts';
 import type { Ledger } from '../core/ports/ledger.ts';
 import type { LedgerMetrics } from '../core/ports/telemetry.ts';
 import { SystemFiles } from '../host/files.ts';
@@ -24,8 +23,8 @@ import type { AuditedResource } from './services/audit-compare.ts';
 import { Audit } from './services/audit.ts';
 import { claimsOf } from './services/claims.ts';
 import type { Deps } from './services/deps.ts';
-import type { Resisting } from './services/reaper.ts';
 import type { Registry } from './services/registry.ts';
+import { retryFailed } from './services/retry-failed.ts';
 import type { SandboxManager } from './services/sandbox-manager.ts';
 
 export interface LedgerWiringParts {
@@ -73,24 +72,9 @@ export function wireAudit(parts: LedgerWiringParts): Audit {
     instance: deps.places.instance,
     claims: () => claimsOf(registry),
     instanceOf: (owner) => instanceOfRun(deps.places.marks, owner, files),
-    retryFailed: () => retryFailed(registry, manager),
+    retryFailed: () => retryFailed(registry, manager, (id) => deps.places.stateDir(id)),
     announce: (removed) => announce(deps, removed),
   });
-}
-
-async function retryFailed(registry: Registry, manager: SandboxManager): Promise<readonly Resisting[]> {
-  const failed = registry.sandboxes.filter(({ record }) => record.state === 'failed');
-  const outcomes = await Promise.all(failed.map(async ({ record }): Promise<readonly Resisting[]> => {
-    try {
-      await manager.delete(record.id, { force: true }, { requestId: '' });
-      return [];
-    } catch (error) {
-      const { message } = toDomainError(error);
-      const resource: AuditedResource = { kind: 'directory', name: record.name, sandboxId: record.id, containerId: '', state: 'owned', detail: 'failed', attributes: {}, found: undefined };
-      return [{ resource, reason: message }];
-    }
-  }));
-  return outcomes.flat();
 }
 
 async function announce({ hub, clock, metrics }: Deps, { kind, name, sandboxId, containerId, detail, attributes }: AuditedResource): Promise<void> {

@@ -105,7 +105,7 @@ test('doctor audit shows what is wrong and a summary, and ends with 1 while anyt
     out: 'KIND      NAME    OWNER        STATE      DETAIL\nprocess   pid 7   00000000aa   orphaned   no record of its sandbox\n\n1 owned, 1 orphaned; remove what is orphaned with "viv doctor audit --reap"\n',
   });
   expect((await outcome(['doctor', 'audit', '--all'])).out).toMatch(/mount +\/run\/a +5678abcdef +owned +-\n[^]*mount +\/run\/b +5678abcdef +in flight/);
-  expect(daemon.audits.map(({ reap, retryFailed, all }) => ({ reap, retryFailed, all }))).toEqual([{ reap: false, retryFailed: false, all: false }, { reap: false, retryFailed: false, all: true }]);
+  expect(daemon.audits).toEqual([{ requestId: '', reap: false, retryFailed: false, all: false }, { requestId: '', reap: false, retryFailed: false, all: true }]);
 });
 
 test('doctor audit --reap tells what was removed and what resists; nothing found is an empty list', async () => {
@@ -113,7 +113,7 @@ test('doctor audit --reap tells what was removed and what resists; nothing found
   daemon.auditReply = { resources: [orphan], counts: [], removed: [{ kind: 'process', name: 'pid 7\u001b[2J' }], resisting: [{ resource: orphan, reason: 'busy: sleep (pid 8)' }], clean: false };
   const reaped = await outcome(['doctor', 'audit', '--reap', '--failed']);
   expect(reaped).toMatchObject({ code: 1, out: expect.stringMatching(/removed process pid 7\?\[2J\nnot removed: mount \/run\/a: busy: sleep \(pid 8\)\n/) as string });
-  expect(daemon.audits.at(-1)).toMatchObject({ reap: true, retryFailed: true });
+  expect(daemon.audits.at(-1)).toMatchObject({ requestId: expect.stringMatching(/./) as string, reap: true, retryFailed: true });
   daemon.auditReply = { clean: true };
   expect(await outcome(['doctor', 'audit'])).toEqual({ code: 0, out: 'nothing on this host\n', err: '' });
   expect(JSON.parse((await outcome(['doctor', 'audit', '-o', 'json'])).out)).toEqual({ clean: true, resources: [] });

@@ -19,7 +19,9 @@ const NOTABLE: ReadonlySet<AuditState> = new Set([AuditState.AUDIT_STATE_ORPHANE
 export const audit: Action<AuditFlags> = async (context, _operands, flags) => {
   const all = flags.all === true || flags.output !== 'table';
   const { host } = await context.connect('host');
-  const request = { requestId: context.host.newId(), reap: flags.reap === true, retryFailed: flags.failed === true, all };
+  const [reap, retryFailed] = [flags.reap === true, flags.failed === true];
+  // An id is for what changes something: the answer to a plain look is not worth remembering.
+  const request = { requestId: reap || retryFailed ? context.host.newId() : '', reap, retryFailed, all };
   const report = await withSlowNotice(context.host, 'looking at the host…', () => host.audit(request, { signal: context.signal }));
   const rows = all ? report.resources : report.resources.filter(({ state }) => NOTABLE.has(state));
   const listing: Listing<AuditedResource> = {
