@@ -8,7 +8,7 @@ import { ArmedPoints, each, goOn, park, prepareAll, recoverInto, runThrough, typ
 import { MatrixClient, type Subject } from '../matrix/subject.ts';
 import { FAKE_VMM, TestDaemon } from './daemon.ts';
 
-const LIMIT_MS = 900_000;
+const LIMIT_MS = 1_800_000;
 const SETTLE_MS = 90_000;
 const JUDGED_AT_ONCE = 16;
 const LOOK_MS = 200;

@@ -25,7 +25,7 @@ export const PLANS = {
   },
   boot: {
     steps: ['directories', 'share', 'vmm', 'agent', 'guest'],
-    records: ['sandbox:boot-requested', 'sandbox:create-succeeded'],
+    records: ['sandbox:boot-requested', 'sandbox:create-succeeded', 'sandbox:started'],
     failures: ['sandbox:boot-failed', 'sandbox:create-stuck'],
   },
   pause: { steps: ['calls', 'vmm'], records: ['sandbox:pause-requested', 'sandbox:paused'], failures: [] },
