@@ -10,6 +10,7 @@ import type { Deps } from './services/deps.ts';
 import type { GuestOperations, HostOperations } from './services/facade.ts';
 import { GuestBuilds } from './services/guest-operations.ts';
 import { HostInformation } from './services/host-operations.ts';
+import type { Registry } from './services/registry.ts';
 import { BUILD } from './version.ts';
 import type { WiringParts } from './wiring.ts';
 
@@ -19,6 +20,7 @@ export interface HostWiringParts extends WiringParts {
   readonly images: ImageStore;
   readonly runner: ProcessRunner;
   readonly audit: Audit;
+  readonly registry: Registry;
 }
 
 /** What the daemon tells of its host, and the guest builder. */
@@ -36,6 +38,7 @@ export function wireHost(parts: HostWiringParts): { readonly hostOperations: Hos
       launcher: config.launcher,
       rootDirectory: config.root,
       runDirectory: config.run,
+      records: () => ({ unreadable: parts.registry.unreadable, unsaved: parts.registry.sandboxes.filter(({ actor }) => actor.unsaved).map(({ record }) => record.name) }),
       guests: () => guests.list(),
       images: () => images.list(),
       hypervisor: (path, options) => deps.hypervisor.probe(path, options),

@@ -130,7 +130,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
   const audit = wireAudit({ ...host, ...storage, deps, registry, manager, metrics: parts.metrics });
-  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, profiles, images: storage.images, runner: host.runner });
+  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, images: storage.images, runner: host.runner });
   return {
     services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations },
     requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),

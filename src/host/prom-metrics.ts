@@ -25,6 +25,7 @@ export class PromMetrics implements Metrics, LedgerMetrics {
   readonly #ended = new Counter({ name: 'vivarium_ended_total', help: 'Sandboxes and containers that ended, by cause.', labelNames: ['kind', 'cause'], registers: [this.registry] });
   readonly #dropped = new Counter({ name: 'vivarium_dropped_total', help: 'What was set aside and not acted on, by kind.', labelNames: ['what'], registers: [this.registry] });
   readonly #checkpoints = new Counter({ name: 'vivarium_checkpoint_failures_total', help: 'Records that could not be written at once.', registers: [this.registry] });
+  readonly #unsaved = new Gauge({ name: 'vivarium_unsaved_records', help: 'Records that are newer than what is on disk; each is tried again every second.', registers: [this.registry] });
   readonly #ledger = new Gauge({ name: 'vivarium_ledger_resources', help: 'Host resources at the last audit, by kind and state.', labelNames: ['kind', 'state'], registers: [this.registry] });
   readonly #orphans = new Gauge({ name: 'vivarium_ledger_orphans', help: 'Host resources that no record claimed at the last audit.', registers: [this.registry] });
   readonly #audited = new Gauge({ name: 'vivarium_ledger_audited_seconds', help: 'When the last audit was over, in seconds since the epoch; 0: there was none.', registers: [this.registry] });
@@ -76,6 +77,10 @@ export class PromMetrics implements Metrics, LedgerMetrics {
 
   checkpointFailures(count: number): void {
     this.#checkpoints.inc(count);
+  }
+
+  unsaved(change: 1 | -1): void {
+    this.#unsaved.inc(change);
   }
 
   ledger(counts: readonly { readonly kind: string; readonly state: string; readonly count: number }[]): void {

@@ -10,6 +10,7 @@ export class NullMetrics implements Metrics {
   sandboxState(): void {}
   ended(): void {}
   checkpointFailures(): void {}
+  unsaved(): void {}
 
   dropped(what: string): void {
     this.droppedNames.push(what);

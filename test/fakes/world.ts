@@ -1,6 +1,6 @@
 import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DomainEvent } from '../../src/core/model/events.ts';
-import type { AgentEvent, ContainerSetup, GuestAgent, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
+import type { AgentEvent, ContainerSetup, GuestAgent, GuestFeature, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
 import type { Failpoints } from '../../src/core/ports/failpoints.ts';
 import type { ProcessEnd } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
@@ -38,6 +38,13 @@ export class World {
   readonly failures = new Map<string, Error>();
   /** Names of operations that wait until let go. */
   readonly held = new Map<string, ReturnType<typeof deferred<undefined>>>();
+  /** Records that are newer than what is on "disk", and what was counted as ended: `KIND CAUSE`. */
+  unsaved = 0;
+  /** What the agents of its guests say that they can do. */
+  features: ReadonlySet<GuestFeature> = new Set(['names']);
+  /** The containers that its guests were asked for. */
+  readonly asked: ContainerSetup[] = [];
+  readonly ended: string[] = [];
   bootId = 'boot-1';
   failpoints: Failpoints | undefined;
   generation = 0;
@@ -86,7 +93,7 @@ export class World {
       clock: this.clock,
       ids: { id: () => this.nextId(), random: (bytes) => new Uint8Array(bytes) },
       log: this.logger,
-      metrics: SILENT,
+      metrics: { ...SILENT, unsaved: (change) => { this.unsaved += change; }, ended: (kind, cause) => { this.ended.push(`${kind} ${cause}`); } },
       store: {
         save: async (id, record) => {
           await this.at('save');
@@ -142,7 +149,7 @@ export class World {
       logs: { open: async (directory) => this.#log(directory) },
       oci: {
         resolve: async (source) => ({ source, lower: '/image', image: undefined, bundleSpec: undefined }),
-        container: async ({ spec }) => ({ spec: {}, command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
+        container: async ({ spec }) => ({ spec: {}, withGuestFiles: (files) => ({ mounts: files }), command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
         process: async ({ containerId, execId, exec }) => ({ containerId, execId, args: exec.command, env: [], cwd: '/', terminal: exec.tty, uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [] }),
         storages: () => [],
       },
@@ -275,10 +282,12 @@ export class FakeVm {
       },
       check: async () => undefined,
       info: async () => ({ agentVersion: '1', kernelRelease: '6.1', bootId: 'guest-boot', memoryBytes: 1, cpus: 1 }),
+      features: async () => world.features,
       createSandbox: async () => world.at('guest'),
       destroySandbox: async () => undefined,
       createContainer: async (setup: ContainerSetup) => {
         await world.at('agent-create');
+        world.asked.push(setup);
         add({ containerId: setup.containerId, execId: undefined }, false);
         tell({ kind: 'created', containerId: setup.containerId, pid: 7 });
       },
@@ -356,5 +365,6 @@ const SILENT: Metrics = {
   ended: () => undefined,
   dropped: () => undefined,
   checkpointFailures: () => undefined,
+  unsaved: () => undefined,
 };
 

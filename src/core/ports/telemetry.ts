@@ -16,6 +16,8 @@ export interface Metrics {
   ended(kind: 'sandbox' | 'container', cause: string): void;
   dropped(what: string): void;
   checkpointFailures(count: number): void;
+  /** A record that is newer than the one on disk: one more, or one less. */
+  unsaved(change: 1 | -1): void;
 }
 
 /** What the last audit of the host found. */

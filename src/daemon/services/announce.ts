@@ -25,7 +25,19 @@ export function announcements(before: SandboxRecord, change: Change, outcome: Ou
   const type = eventType(before, change, outcome);
   const first = type === undefined ? [] : [event(type, outcome.record, outcome.container?.record, atMs)];
   const runs = outcome.container !== undefined && before.state === 'ready' && outcome.record.state === 'running';
-  return runs ? [...first, event('SANDBOX_RUNNING', outcome.record, undefined, atMs)] : first;
+  const running = runs ? [event('SANDBOX_RUNNING', outcome.record, undefined, atMs)] : [];
+  return [...first, ...running, ...conditionEvents(before, outcome.record, atMs)];
+}
+
+/** One for each condition that began, changed its words or ended. */
+export function conditionEvents(before: SandboxRecord, now: SandboxRecord, atMs: number): readonly DomainEvent[] {
+  if (before.conditions === now.conditions) return [];
+  const began = now.conditions.filter(({ name, message }) => !before.conditions.some((other) => other.name === name && other.message === message));
+  const ended = before.conditions.filter(({ name }) => !now.conditions.some((other) => other.name === name));
+  const tell = (name: string, message: string, active: boolean): DomainEvent => ({
+    type: 'SANDBOX_CONDITION', atMs, sandboxId: now.id, containerId: '', name: now.name, message, attributes: { condition: name, active: String(active) },
+  });
+  return [...began.map(({ name, message }) => tell(name, message, true)), ...ended.map(({ name }) => tell(name, `${name} is over`, false))];
 }
 
 function event(type: EventType, record: SandboxRecord, container: ContainerRecord | undefined, atMs: number): DomainEvent {
@@ -44,7 +56,7 @@ function event(type: EventType, record: SandboxRecord, container: ContainerRecor
 }
 
 function eventType(before: SandboxRecord, change: Change, outcome: Outcome & { kind: 'changed' }): EventType | undefined {
-  if (change.target === 'facts') return change.what === 'labels' ? 'SANDBOX_UPDATED' : 'SANDBOX_CONDITION';
+  if (change.target === 'facts') return 'SANDBOX_UPDATED';
   if (outcome.container !== undefined) return containerEvent(outcome.container);
   if (outcome.gone) return 'SANDBOX_DELETED';
   if (outcome.record.state === before.state) return undefined;

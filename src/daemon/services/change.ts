@@ -4,6 +4,7 @@ import { SANDBOX_TABLE, type SandboxEffect, type SandboxEventKind } from '../../
 import { step } from '../../core/machine/table.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
+import { withCondition, withoutCondition } from './conditions.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 
 /** How the run that a change starts (or ends) is to go. Never on disk. */
@@ -22,8 +23,10 @@ export type Change =
   | { readonly target: 'sandbox'; readonly kind: SandboxEventKind; readonly patch?: Partial<SandboxRecord>; readonly run?: RunOptions }
   | { readonly target: 'container'; readonly id: string; readonly kind: ContainerEventKind; readonly patch?: Partial<ContainerRecord> }
   | { readonly target: 'new-container'; readonly container: ContainerRecord }
-  /** Facts that move no state: labels, conditions. */
-  | { readonly target: 'facts'; readonly what: 'labels' | 'condition'; readonly patch: Partial<SandboxRecord> };
+  /** Facts that move no state. */
+  | { readonly target: 'facts'; readonly what: 'labels'; readonly patch: Partial<SandboxRecord> }
+  /** Begins, changes its words, or (without a message) ends. */
+  | { readonly target: 'condition'; readonly name: string; readonly message: string | undefined; readonly atMs: number };
 
 export type Outcome =
   | { readonly kind: 'ignored' }
@@ -38,9 +41,16 @@ export function apply(record: SandboxRecord, change: Change): Outcome {
       return containerChange(record, change.id, change.kind, change.patch ?? {});
     case 'new-container':
       return newContainer(record, change.container);
+    case 'condition':
+      return conditionChange(record, change);
     case 'facts':
       return { kind: 'changed', record: { ...record, ...change.patch, epoch: record.epoch + 1 }, gone: false, effects: [] };
   }
+}
+
+function conditionChange(record: SandboxRecord, { name, message, atMs }: Change & { readonly target: 'condition' }): Outcome {
+  const next = message === undefined ? withoutCondition(record, name) : withCondition(record, name, message, atMs);
+  return next === record ? { kind: 'ignored' } : { kind: 'changed', record: { ...next, epoch: record.epoch + 1 }, gone: false, effects: [] };
 }
 
 function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Partial<SandboxRecord>): Outcome {

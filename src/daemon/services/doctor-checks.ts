@@ -16,6 +16,8 @@ export interface DoctorSubject {
   readonly brokenProfiles: ReadonlyMap<string, readonly string[]>;
   readonly launcher: string;
   readonly rootDirectory: string;
+  /** Of the sandboxes: those that can't be read (with the problem), and the names of those that are newer than what is on disk. */
+  readonly records: () => { readonly unreadable: ReadonlyMap<string, string>; readonly unsaved: readonly string[] };
   readonly runDirectory: string;
   readonly guests: () => Promise<readonly GuestView[]>;
   readonly images: () => Promise<readonly ImageConfig[]>;
@@ -50,6 +52,7 @@ export function doctorChecks(subject: DoctorSubject): readonly NamedCheck[] {
     check('image', checkImage),
     check('profiles', checkProfiles),
     check('state-directory', checkStateDirectory),
+    check('records', checkRecords),
     check('run-directory', checkRunDirectory),
     check('overlay', checkOverlay),
     check('cgroups', checkCgroups),
@@ -143,6 +146,14 @@ async function checkStateDirectory({ probe, rootDirectory }: DoctorSubject): Pro
   const found = `${rootDirectory}: ${free === undefined ? 'free space not known' : `${mib(free)} free`}`;
   if (free !== undefined && free < 64 * MIB) return fail(found, 'free space on its file system');
   return free !== undefined && free < GIB ? warn(found, 'what containers write is kept there; free space on its file system') : ok(found);
+}
+
+async function checkRecords({ records }: DoctorSubject): Promise<Finding> {
+  const { unreadable, unsaved } = records();
+  if (unsaved.length > 0) return fail(`not on the disk as they are: ${unsaved.join(', ')}`, 'see the check state-directory; they run on and are saved as soon as the disk takes them');
+  if (unreadable.size === 0) return ok('all were read, and are on the disk as they are');
+  const problems = [...unreadable].map(([id, problem]) => `${id}: ${problem}`).join('; ');
+  return warn(problems, 'their VMs and files are left alone; see them with "viv doctor audit", bring back the version that wrote them, or remove the directory of the sandbox');
 }
 
 async function checkRunDirectory({ probe, runDirectory }: DoctorSubject): Promise<Finding> {

@@ -1,13 +1,15 @@
 import { deferred, raceSignal, type Deferred } from '../../base/abort.ts';
 import type { SandboxEffect } from '../../core/machine/sandbox-machine.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { DomainEvent } from '../../core/model/events.ts';
 import type { PlanRecord } from '../../core/machine/plans.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
-import { announcements } from './announce.ts';
+import { announcements, conditionEvents } from './announce.ts';
 import { apply, type Change, type Outcome, type RunOptions } from './change.ts';
+import { withCondition, withoutCondition } from './conditions.ts';
 import type { Deps } from './deps.ts';
 
 /** Runs what the machine asks for; what comes of it is committed as a further change. */
@@ -15,9 +17,13 @@ export type EffectRunner = (effect: SandboxEffect, options: RunOptions) => void;
 
 const RETRY_SAVE_MS = 1000;
 const MAILBOX_LIMIT = 10_000;
+/** The record on disk is older than what is true. */
+const CHECKPOINT_FAILED = 'checkpoint_failed';
+
+type Changed = Outcome & { readonly kind: 'changed' };
 
 interface Letter {
-  readonly change: Change;
+  readonly work: () => Promise<SandboxRecord>;
   readonly done: Deferred<SandboxRecord>;
 }
 
@@ -52,6 +58,11 @@ export class SandboxActor {
     return this.#gone;
   }
 
+  /** What is on disk is older. */
+  get unsaved(): boolean {
+    return this.#unsaved;
+  }
+
   /** Set once, before the first change. */
   onEffect(runner: EffectRunner): void {
     this.#effects = runner;
@@ -68,10 +79,7 @@ export class SandboxActor {
   /** Resolves with the record after the change is on disk. Rejects WRONG_STATE, or CHECKPOINT_FAILED for a request that could not be recorded. */
   async commit(change: Change): Promise<SandboxRecord> {
     if (this.#letters.length >= MAILBOX_LIMIT) throw new DomainError('CAPACITY_EXHAUSTED', 'too many changes of this sandbox are waiting', { sandboxId: this.#record.id, remedy: 'slow down' });
-    const done = deferred<SandboxRecord>();
-    this.#letters.push({ change, done });
-    if (!this.#busy) void this.#work();
-    return await done.promise;
+    return await this.#post(() => this.#handle(change));
   }
 
   /** Resolves with the first record that satisfies it; with the last record when the sandbox is gone. */
@@ -94,11 +102,18 @@ export class SandboxActor {
     this.#retry?.[Symbol.dispose]();
   }
 
+  async #post(work: () => Promise<SandboxRecord>): Promise<SandboxRecord> {
+    const done = deferred<SandboxRecord>();
+    this.#letters.push({ work, done });
+    if (!this.#busy) void this.#work();
+    return await done.promise;
+  }
+
   async #work(): Promise<void> {
     this.#busy = true;
     for (let letter = this.#letters.shift(); letter !== undefined; letter = this.#letters.shift()) {
       try {
-        letter.done.resolve(await this.#handle(letter.change));
+        letter.done.resolve(await letter.work());
       } catch (error) {
         letter.done.reject(toDomainError(error).within({ sandboxId: this.#record.id }));
       }
@@ -108,9 +123,9 @@ export class SandboxActor {
 
   async #handle(change: Change): Promise<SandboxRecord> {
     const before = this.#record;
-    const outcome = apply(before, change);
-    if (outcome.kind === 'ignored') return before;
-    await this.#save(change, outcome);
+    const asked = apply(before, change);
+    if (asked.kind === 'ignored') return before;
+    const outcome = await this.#save(change, asked);
     if (this.#deps.failpoints !== undefined) await this.#betweenRecordAndEffects(this.#deps.failpoints, change);
     this.#record = outcome.record;
     this.#gone = outcome.gone;
@@ -118,46 +133,74 @@ export class SandboxActor {
     for (const effect of outcome.effects) {
       if (effect !== 'remove-record') this.#effects(effect, change.target === 'sandbox' ? (change.run ?? {}) : {});
     }
-    for (const event of announcements(before, change, outcome, this.#deps.clock.wallMs())) {
+    await this.#announce(announcements(before, change, outcome, this.#deps.clock.wallMs()));
+    return outcome.record;
+  }
+
+  async #announce(events: readonly DomainEvent[]): Promise<void> {
+    for (const event of events) {
       this.#log.info({ event: event.type, container: event.containerId, cause: event.cause, exit: event.exitCode }, event.message === '' ? event.type : event.message);
       await this.#deps.hub.publish(event);
     }
     for (const watcher of this.#watchers) watcher();
-    return outcome.record;
   }
 
-  async #save(change: Change, outcome: Outcome & { kind: 'changed' }): Promise<void> {
+  /** The outcome as it is true now: with a condition when the disk did not take it. */
+  async #save(change: Change, outcome: Changed): Promise<Changed> {
+    const clean = { ...outcome, record: withoutCondition(outcome.record, CHECKPOINT_FAILED) };
     try {
-      if (outcome.gone) await this.#deps.store.remove(outcome.record.id);
-      else await this.#deps.store.save(outcome.record.id, outcome.record);
-      this.#unsaved = false;
+      await this.#write(clean.record, clean.gone);
+      return clean;
     } catch (error) {
       if (isRequest(change)) throw toDomainError(error);
       // A fact is true whether or not the disk takes it: the VM goes on, the record follows when it can.
       this.#deps.metrics.checkpointFailures(1);
       this.#log.error({ error }, 'record not saved; trying again');
+      if (!this.#unsaved) this.#deps.metrics.unsaved(1);
       this.#unsaved = true;
       this.#saveLater();
+      return { ...clean, record: withCondition(outcome.record, CHECKPOINT_FAILED, `what is on disk is older than this: ${toDomainError(error).message}`, this.#deps.clock.wallMs()) };
     }
   }
 
+  async #write(record: SandboxRecord, gone: boolean): Promise<void> {
+    if (gone) await this.#deps.store.remove(record.id);
+    else await this.#deps.store.save(record.id, record);
+    if (this.#unsaved) this.#deps.metrics.unsaved(-1);
+    this.#unsaved = false;
+  }
+
   async #betweenRecordAndEffects(failpoints: Failpoints, change: Change): Promise<void> {
-    if (change.target === 'facts') return;
+    if (change.target === 'facts' || change.target === 'condition') return;
     const record: PlanRecord = change.target === 'new-container' ? 'container:intent' : change.target === 'sandbox' ? `sandbox:${change.kind}` : `container:${change.kind}`;
     await failpoints.reach(`record/${record}`, this.#record.name);
   }
 
+  /** By way of the mailbox, so that no older record is ever written over a newer one. */
   #saveLater(): void {
     this.#retry?.[Symbol.dispose]();
-    this.#retry = this.#deps.clock.timer(RETRY_SAVE_MS, () => {
-      if (!this.#unsaved) return;
-      const { id } = this.#record;
-      const saving = this.#gone ? this.#deps.store.remove(id) : this.#deps.store.save(id, this.#record);
-      saving.then(() => { this.#unsaved = false; }, () => { this.#saveLater(); });
-    });
+    this.#retry = this.#deps.clock.timer(RETRY_SAVE_MS, () => { void this.#post(() => this.#saveAgain()); });
   }
 
-  #count(before: SandboxRecord, outcome: Outcome & { kind: 'changed' }): void {
+  /** Never rejects. */
+  async #saveAgain(): Promise<SandboxRecord> {
+    if (!this.#unsaved) return this.#record;
+    const before = this.#record;
+    const clean = withoutCondition(before, CHECKPOINT_FAILED);
+    try {
+      await this.#write(clean, this.#gone);
+    } catch (error) {
+      this.#log.debug({ error }, 'record still not saved');
+      this.#saveLater();
+      return before;
+    }
+    this.#record = clean;
+    this.#log.info({}, 'record saved');
+    await this.#announce(conditionEvents(before, clean, this.#deps.clock.wallMs()));
+    return clean;
+  }
+
+  #count(before: SandboxRecord, outcome: Changed): void {
     const { metrics } = this.#deps;
     const to = outcome.gone ? undefined : outcome.record.state;
     if (before.state !== to) metrics.sandboxState(before.state, to);
@@ -176,6 +219,8 @@ function isRequest(change: Change): boolean {
     case 'new-container':
       return true;
     case 'facts':
-      return change.what === 'labels';
+      return true;
+    case 'condition':
+      return false;
   }
 }

@@ -3,7 +3,7 @@ import { Gate } from '../../base/gate.ts';
 import { Serial } from '../../base/serial.ts';
 import type { SandboxEffect } from '../../core/machine/sandbox-machine.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
-import type { Cause, Condition } from '../../core/model/outcome.ts';
+import type { Cause } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { AgentEvent } from '../../core/ports/agent.ts';
 import type { ProcessEnd } from '../../core/ports/host.ts';
@@ -108,10 +108,8 @@ export class SandboxUnit {
 
   /** Sets or clears something that an operator should know. */
   async condition(name: string, message: string | undefined): Promise<void> {
-    const others = this.record.conditions.filter((condition) => condition.name !== name);
-    if (message === undefined && others.length === this.record.conditions.length) return;
-    const conditions: readonly Condition[] = message === undefined ? others : [...others, { name, message, sinceMs: this.deps.clock.wallMs() }];
-    await this.actor.commit({ target: 'facts', what: 'condition', patch: { conditions } }).catch((error: unknown) => { this.log.warn({ error }, 'condition not recorded'); });
+    const atMs = this.deps.clock.wallMs();
+    await this.actor.commit({ target: 'condition', name, message, atMs }).catch((error: unknown) => { this.log.warn({ error }, 'condition not recorded'); });
   }
 
   /** Lets go of everything that lives; the VM goes on. */

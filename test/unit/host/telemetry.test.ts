@@ -60,6 +60,9 @@ describe('the metrics', () => {
     metrics.ledger([{ kind: 'mount', state: 'owned', count: 7 }, { kind: 'mount', state: 'orphaned', count: 2 }]);
     metrics.reaped('mount');
     metrics.checkpointFailures(2);
+    metrics.unsaved(1);
+    metrics.unsaved(1);
+    metrics.unsaved(-1);
     const text = await metrics.registry.metrics();
     for (const line of [
       'vivarium_rpc_total{method="vivarium.v1.SandboxService/Create",code="OK"} 1',
@@ -74,6 +77,7 @@ describe('the metrics', () => {
       'vivarium_ledger_orphans 2',
       'vivarium_reaped_total{kind="mount"} 1',
       'vivarium_checkpoint_failures_total 2',
+      'vivarium_unsaved_records 1',
     ]) expect(text.split('\n')).toContain(line);
     expect(text).toContain('vivarium_event_loop_lag_seconds{quantile="0.99"}');
     expect(text).toContain('vivarium_daemon_process_resident_memory_bytes');
