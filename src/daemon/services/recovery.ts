@@ -6,10 +6,9 @@ import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts'
 import type { GuestProcess } from '../../core/ports/agent.ts';
 import type { Containers } from './container-operations.ts';
 import type { Deps } from './deps.ts';
-import { ExecSession } from './exec-session.ts';
+import { foundExec } from './found-exec.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
-import { exitStatus } from './process-pump.ts';
 import type { Registry } from './registry.ts';
 import { judge, type SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
@@ -210,7 +209,8 @@ export class Recovery {
       await this.#meetContainer(unit, container, init);
     }
     for (const process of processes) {
-      if (process.key.execId !== undefined) this.#meetExec(unit, process, process.key.execId);
+      const container = unit.containers.get(process.key.containerId);
+      if (process.key.execId !== undefined && container !== undefined) foundExec(this.#registry, container, process, process.key.execId);
     }
   }
 
@@ -232,14 +232,6 @@ export class Recovery {
     // It was started while nobody could write that down.
     if (record.state === 'created') await unit.actor.commit({ target: 'container', id: record.id, kind: 'started', patch: { startedAtMs: this.#deps.clock.wallMs(), guestPid: init.pid } });
     await container.pump();
-  }
-
-  #meetExec(unit: SandboxUnit, process: GuestProcess, execId: string): void {
-    const container = unit.containers.get(process.key.containerId);
-    if (container === undefined) return;
-    const session = new ExecSession({ container, execId, tty: process.terminal, onEnd: () => { this.#registry.removeExec(execId); } });
-    session.found({ stdout: process.stdout.acked, stderr: process.stderr.acked }, process.stdinAccepted, process.exit === undefined ? undefined : exitStatus(process.exit));
-    this.#registry.addExec(session);
   }
 
   async #ended(unit: SandboxUnit, cause: Cause, detail: string): Promise<void> {
