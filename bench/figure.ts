@@ -27,12 +27,16 @@ export interface SectionContext {
   readonly signal: AbortSignal;
   /** Divides the number of rounds, for a dry run; 1 for a real one. */
   readonly rounds: (full: number) => number;
+  /** A dry run: to see that it works. */
+  readonly quick: boolean;
   readonly say: (line: string) => void;
 }
 
 export interface Section {
   readonly name: string;
   readonly limitMs: number;
+  /** So long that it runs only when it is named. */
+  readonly onlyWhenNamed?: true;
   readonly run: (context: SectionContext) => Promise<Outcome>;
   /** Rows that say so when the section could not be measured. */
   readonly rows: readonly { readonly name: string; readonly target: string }[];

@@ -9,10 +9,12 @@ import { CLI } from './sections/cli.ts';
 import { DAEMON } from './sections/daemon.ts';
 import { DELETE } from './sections/delete.ts';
 import { EXEC } from './sections/exec.ts';
+import { RECOVERY } from './sections/recovery.ts';
 import { SMALL } from './sections/small.ts';
 
-const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI];
-const WHOLE_RUN_MS = 720_000;
+const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, RECOVERY];
+/** Of all sections that run when none is named. */
+const WHOLE_RUN_MS = 1_200_000;
 /** How long a section that was cut short has to put its things away. */
 const TIDY_MS = 30_000;
 
@@ -24,7 +26,7 @@ const USAGE = `usage: bench/run.ts [--only NAME[,NAME…]] [--quick]
 /** Runs sections one after the other; what each found is kept at once, so that a later failure costs nothing. */
 async function main(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...argv], options: { only: { type: 'string' }, quick: { type: 'boolean' }, help: { type: 'boolean' } } });
-  const wanted = values.only?.split(',') ?? SECTIONS.map(({ name }) => name);
+  const wanted = values.only?.split(',') ?? SECTIONS.filter(({ onlyWhenNamed }) => onlyWhenNamed === undefined).map(({ name }) => name);
   const unknown = wanted.filter((name) => !SECTIONS.some((section) => section.name === name));
   if (values.help === true || unknown.length > 0) {
     console.log(USAGE);
@@ -33,7 +35,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const quick = values.quick === true;
   const stop = new AbortController();
-  const whole = AbortSignal.timeout(WHOLE_RUN_MS);
+  const whole = values.only === undefined ? AbortSignal.timeout(WHOLE_RUN_MS) : stop.signal;
   process.once('SIGINT', () => { stop.abort(new Error('interrupted')); });
   process.once('exit', killAll);
   for (const section of SECTIONS.filter(({ name }) => wanted.includes(name))) {
@@ -50,7 +52,7 @@ async function main(argv: readonly string[]): Promise<void> {
 async function measured(section: Section, quick: boolean, signal: AbortSignal): Promise<Outcome> {
   console.log(`\n== ${section.name}`);
   const rounds = (full: number): number => (quick ? Math.max(1, Math.round(full / 10)) : full);
-  const work = section.run({ signal, rounds, say: (line) => { console.log(`   ${line}`); } });
+  const work = section.run({ signal, rounds, quick, say: (line) => { console.log(`   ${line}`); } });
   const late = new Promise<never>((_resolve, reject) => {
     signal.addEventListener('abort', () => {
       setTimeout(() => { reject(new Error('it was cut short and did not end')); }, TIDY_MS).unref();

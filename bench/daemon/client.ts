@@ -4,6 +4,7 @@ import { AsyncQueue } from '../../src/base/async-queue.ts';
 import { channelOptions } from '../../src/cli/client/clients.ts';
 import { STREAMING_CONTAINER_SERVICE } from '../../src/cli/stream/output-decoding.ts';
 import type { ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
+import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
 import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { Phase } from '../../src/gen/vivarium/v1/common.ts';
 
@@ -19,6 +20,7 @@ export interface ExecResult {
 export class BenchClient implements Disposable {
   readonly sandboxes: Client<SandboxServiceDefinition>;
   readonly containers: Client<typeof STREAMING_CONTAINER_SERVICE>;
+  readonly host: Client<HostServiceDefinition>;
   readonly #channel: Channel;
 
   /** `host` as `unix:PATH`. */
@@ -26,6 +28,7 @@ export class BenchClient implements Disposable {
     this.#channel = createChannel(host.replace(/^unix:/, 'unix://'), undefined, channelOptions);
     this.sandboxes = createClient(SandboxServiceDefinition, this.#channel);
     this.containers = createClient(STREAMING_CONTAINER_SERVICE, this.#channel);
+    this.host = createClient(HostServiceDefinition, this.#channel);
   }
 
   /** Runs a process to its exit, reading and acknowledging its output. */

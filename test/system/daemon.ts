@@ -63,9 +63,12 @@ export class TestDaemon {
     const child = spawn(join(ROOT, 'bin/vivd'), args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
     this.#process = child;
     await new Promise<void>((resolve, reject) => {
+      let serving = false;
       child.stderr.on('data', (chunk: Buffer) => {
         this.#log += chunk.toString();
-        if (this.#log.split('\n').some((line) => line.includes('"serving"'))) resolve();
+        if (serving) return;
+        serving = this.#log.split('\n').some((line) => line.includes('"serving"'));
+        if (serving) resolve();
       });
       child.once('exit', (code) => { reject(new Error(`vivd ended with ${code}:\n${this.#log}`)); });
     });
