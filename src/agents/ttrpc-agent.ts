@@ -1,6 +1,6 @@
 import { DomainError, toDomainError } from '../core/model/errors.ts';
 import type {
-  AgentEvent, ContainerSetup, ContainerUsage, GuestAgent, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup,
+  AgentEvent, ContainerSetup, ContainerUsage, GuestAgent, GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup,
 } from '../core/ports/agent.ts';
 import type { WaitOptions } from '../core/ports/host.ts';
 import type { Spec } from '../gen/agent/oci.ts';
@@ -30,6 +30,7 @@ export abstract class TtrpcAgent implements GuestAgent {
   }
 
   abstract info(options?: WaitOptions): Promise<GuestInfo>;
+  abstract features(options?: WaitOptions): Promise<ReadonlySet<GuestFeature>>;
   abstract processes(options?: WaitOptions): Promise<readonly GuestProcess[]>;
   abstract output(key: ProcessKey, from: { stdout: bigint; stderr: bigint }, options?: WaitOptions & { readonly terminal?: boolean | undefined }): AsyncIterable<OutputEvent>;
   abstract ack(key: ProcessKey, offsets: { stdout: bigint; stderr: bigint }): void;

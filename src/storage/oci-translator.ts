@@ -19,7 +19,6 @@ interface ContainerRequest {
   readonly hostname: string;
   readonly spec: ContainerSpec;
   readonly source: ResolvedSource;
-  readonly guestFiles?: readonly string[];
 }
 
 /** The OciTranslator port: reads what the pure functions of oci/ need and calls them. */
@@ -37,10 +36,12 @@ export class OciTranslation implements OciTranslator {
   }
 
   async container(request: ContainerRequest): Promise<ContainerTranslation> {
-    const spec = translate(request, await this.#options.readUserFiles(request.source.lower));
+    const users = await this.#options.readUserFiles(request.source.lower);
+    const spec = translate(request, users);
     const { image } = request.source;
     const stopSignal = request.spec.stopSignal === '' ? (image?.stopSignal ?? '') : request.spec.stopSignal;
-    return { spec, command: spec.process.args, stopSignal: stopSignal === '' ? 'SIGTERM' : stopSignal, terminal: spec.process.terminal };
+    const withGuestFiles = (files: readonly string[]): OciRuntimeSpec => (files.length === 0 ? spec : translate(request, users, files));
+    return { spec, withGuestFiles, command: spec.process.args, stopSignal: stopSignal === '' ? 'SIGTERM' : stopSignal, terminal: spec.process.terminal };
   }
 
   async process(request: ContainerRequest & { readonly execId: string; readonly exec: ExecSpec }): Promise<ProcessSetup> {
@@ -64,13 +65,13 @@ export class OciTranslation implements OciTranslator {
   }
 }
 
-function translate(request: ContainerRequest, users: UserFiles): OciRuntimeSpec {
+function translate(request: ContainerRequest, users: UserFiles, guestFiles: readonly string[] = []): OciRuntimeSpec {
   const { source } = request;
   return containerRuntimeSpec({
     containerId: request.containerId,
     spec: request.spec,
     hostname: request.hostname,
-    guestFiles: request.guestFiles ?? [],
+    guestFiles,
     image: source.image,
     bundleSpec: source.bundleSpec,
     users,

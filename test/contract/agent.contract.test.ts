@@ -55,6 +55,10 @@ describe.each([...PLAYED, ...FAKE_VMM, ...realVms()])('GuestAgent: $name', ({ ki
     expect((await agent.info()).agentVersion).not.toBe('');
   });
 
+  it('says what it can do beyond the kata protocol', async () => {
+    expect([...await agent.features()]).toEqual(kind === 'viv-agent' ? ['names'] : []);
+  });
+
   it('runs a container whose output comes on its own streams, then its exit, then the end', async () => {
     await run(['sh', '-c', 'echo out; echo err >&2; exit 7']);
     const events = await collect(agent.output(init, START));

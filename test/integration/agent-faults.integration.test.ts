@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import type { Clock, WaitOptions } from '../../src/core/ports/host.ts';
-import type { GuestAgent, ProcessKey } from '../../src/core/ports/agent.ts';
+import type { GuestAgent, OciSpec, ProcessKey } from '../../src/core/ports/agent.ts';
 import { SystemClock } from '../../src/host/system-clock.ts';
+import { containerRuntimeSpec } from '../../src/storage/oci/container-spec.ts';
 import type { FakeVmm } from '../contract/agent/fake-vmm.ts';
 import { startFakeVmm } from '../contract/agent/fake-vmm.ts';
 import { collect, containerSpec, execSetup, textOf } from '../fakes/agent/specs.ts';
+import { containerSpec as wholeSpec } from '../fakes/records.ts';
 
 const INIT: ProcessKey = { containerId: 'c1', execId: undefined };
 const START = { stdout: 0n, stderr: 0n };
@@ -186,5 +188,28 @@ describe('a strange agent that keeps to the protocol is served', () => {
     await agent.startContainer('c1');
     expect(await told).toEqual({ kind: 'oom', containerId: 'c1' });
     expect((await collect(agent.output(INIT, START))).at(-1)).toMatchObject({ exit: { status: 137, oomKilled: true } });
+  });
+});
+
+describe('an agent of an earlier release', () => {
+  const translated = async (agent: GuestAgent): Promise<OciSpec> => {
+    const users = { passwd: undefined, group: undefined };
+    const guestFiles = (await agent.features()).has('names') ? ['/etc/hostname', '/etc/hosts'] : [];
+    return containerRuntimeSpec({ containerId: 'c1', spec: wholeSpec({ args: ['sleep', '1000'] }), hostname: 'h', guestFiles, image: undefined, bundleSpec: undefined, users });
+  };
+
+  it.each(['agent-old', ''])('gets a spec that it can run (%s)', async (faults) => {
+    const agent = await (await start('viv-agent', faults)).connect();
+    await agent.createSandbox(SANDBOX);
+    await agent.createContainer({ containerId: 'c1', spec: await translated(agent), storages: [], sharedPidNamespace: false });
+    await agent.startContainer('c1');
+    expect((await agent.processes()).map(({ key }) => key)).toEqual([INIT]);
+  });
+
+  it('would refuse a spec with files that it does not keep', async () => {
+    const agent = await (await start('viv-agent', 'agent-old')).connect();
+    const mounts = [{ destination: '/etc/hosts', type: 'bind', source: '/etc/hosts', options: ['rbind', 'rw'] }];
+    const refused = agent.createContainer({ containerId: 'c1', spec: { ...containerSpec(['true']), mounts }, storages: [], sharedPidNamespace: false });
+    await expect(refused).rejects.toMatchObject({ reason: 'AGENT_REFUSED' });
   });
 });

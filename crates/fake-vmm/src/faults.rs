@@ -15,7 +15,7 @@ pub struct Faults {
 }
 
 /// Every name that is understood.
-pub const KNOWN: [&str; 40] = [
+pub const KNOWN: [&str; 41] = [
     "second-sandbox-wipes",
     "start-hangs",
     "create-destroys-first",
@@ -44,6 +44,7 @@ pub const KNOWN: [&str; 40] = [
     "agent-restarts-after",
     "agent-backtrace",
     "agent-duplicate",
+    "agent-old",
     "boot-delay",
     "boot-hang",
     "boot-panic",

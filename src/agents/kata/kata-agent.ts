@@ -1,6 +1,6 @@
 import { raceSignal } from '../../base/abort.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
-import type { ContainerSetup, GuestExit, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup } from '../../core/ports/agent.ts';
+import type { ContainerSetup, GuestExit, GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup } from '../../core/ports/agent.ts';
 import type { Clock, WaitOptions } from '../../core/ports/host.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
 import { toProcessMessage } from '../convert/oci-process.ts';
@@ -69,6 +69,10 @@ export class KataAgent extends TtrpcAgent {
   override async info(options?: WaitOptions): Promise<GuestInfo> {
     const { agentVersion } = await this.client.call(KATA.version, { service: '' }, options);
     return { agentVersion, kernelRelease: '', bootId: '', memoryBytes: 0, cpus: 0 };
+  }
+
+  override async features(): Promise<ReadonlySet<GuestFeature>> {
+    return new Set();
   }
 
   /** Only ever sent once: a second one empties the host's share before it fails. */

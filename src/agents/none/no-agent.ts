@@ -1,5 +1,5 @@
 import { DomainError } from '../../core/model/errors.ts';
-import type { ContainerUsage, GuestAgent, GuestInfo, GuestProcess, OutputEvent } from '../../core/ports/agent.ts';
+import type { ContainerUsage, GuestAgent, GuestFeature, GuestInfo, GuestProcess, OutputEvent } from '../../core/ports/agent.ts';
 
 /** For guests without an agent: the VM's life works, every call about containers or the guest is a typed refusal. */
 export class NoAgent implements GuestAgent {
@@ -19,6 +19,10 @@ export class NoAgent implements GuestAgent {
 
   async info(): Promise<GuestInfo> {
     return { agentVersion: '', kernelRelease: '', bootId: '', memoryBytes: 0, cpus: 0 };
+  }
+
+  async features(): Promise<ReadonlySet<GuestFeature>> {
+    return new Set();
   }
 
   async createSandbox(): Promise<void> {

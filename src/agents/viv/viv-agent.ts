@@ -1,4 +1,4 @@
-import type { GuestInfo, GuestProcess, OutputEvent, ProcessKey } from '../../core/ports/agent.ts';
+import type { GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey } from '../../core/ports/agent.ts';
 import type { Clock, WaitOptions } from '../../core/ports/host.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
 import type { Process } from '../../gen/vivarium/agent/v1/stream.ts';
@@ -14,6 +14,9 @@ import { OutputStream } from './output-stream.ts';
 import { GUEST_SERVICE, VIV } from './services.ts';
 import { writeStdin } from './stdin.ts';
 
+/** The agent's own words for them (InfoResponse.features). One that it does not know is one that it has not. */
+const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names']]);
+
 export interface VivAgentDeps {
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'dropped'>;
@@ -24,6 +27,7 @@ export class VivAgent extends TtrpcAgent {
   readonly kind = 'viv-agent';
   readonly #deps: VivAgentDeps;
   readonly #acks: Acks;
+  #features: ReadonlySet<GuestFeature> | undefined;
 
   constructor(client: TtrpcClient, deps: VivAgentDeps) {
     super(client);
@@ -47,6 +51,7 @@ export class VivAgent extends TtrpcAgent {
 
   override async info(options?: WaitOptions): Promise<GuestInfo> {
     const info = await this.client.call(VIV.info, {}, options);
+    this.#features = new Set(info.features.flatMap((word) => FEATURES.get(word) ?? []));
     return {
       agentVersion: info.agentVersion,
       kernelRelease: info.kernelRelease,
@@ -54,6 +59,11 @@ export class VivAgent extends TtrpcAgent {
       memoryBytes: Number(info.memoryBytes),
       cpus: info.onlineCpus,
     };
+  }
+
+  override async features(options?: WaitOptions): Promise<ReadonlySet<GuestFeature>> {
+    if (this.#features === undefined) await this.info(options);
+    return this.#features ?? new Set();
   }
 
   override async processes(options?: WaitOptions): Promise<readonly GuestProcess[]> {

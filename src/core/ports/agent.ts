@@ -71,6 +71,12 @@ export interface GuestInfo {
   readonly cpus: number;
 }
 
+/**
+ * What our daemon may ask of an agent beyond the kata protocol, and what not every agent that is out there can do: guests outlive upgrades of the daemon.
+ * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox.
+ */
+export type GuestFeature = 'names';
+
 export interface GuestProcess {
   readonly key: ProcessKey;
   /** 0: not started or ended. */
@@ -114,6 +120,8 @@ export interface GuestAgent {
   rest(resting: boolean): void;
   check(options?: WaitOptions): Promise<void>;
   info(options?: WaitOptions): Promise<GuestInfo>;
+  /** What this agent says that it can do; asked at most once a connection. Nothing for an official agent. */
+  features(options?: WaitOptions): Promise<ReadonlySet<GuestFeature>>;
   createSandbox(setup: SandboxSetup, options?: WaitOptions): Promise<void>;
   /** Asks the guest to sync and go down; the answer may be cut off by the end itself. */
   destroySandbox(options?: WaitOptions): Promise<void>;

@@ -5,6 +5,8 @@ import type { ResolvedSource } from './storage.ts';
 
 export interface ContainerTranslation {
   readonly spec: OciSpec;
+  /** The same with these files mounted, each at its own path: those that the guest's agent keeps for every container of its sandbox. */
+  readonly withGuestFiles: (files: readonly string[]) => OciSpec;
   /** Entrypoint and arguments, as they will run. */
   readonly command: readonly string[];
   readonly stopSignal: string;
@@ -32,7 +34,7 @@ export interface HostHookRunner {
 export interface OciTranslator {
   resolve(source: RootfsSource): Promise<ResolvedSource>;
   /** Everything that can be judged before the root file system is mounted: unknown users are found here too. */
-  container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource; /** Files that the guest's agent keeps for every container of its sandbox, to be mounted at their own paths. */ readonly guestFiles?: readonly string[] }): Promise<ContainerTranslation>;
+  container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource }): Promise<ContainerTranslation>;
   process(request: { readonly containerId: string; readonly execId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly exec: ExecSpec; readonly source: ResolvedSource }): Promise<ProcessSetup>;
   storages(request: { readonly containerId: string }): readonly GuestStorage[];
 }

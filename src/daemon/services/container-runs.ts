@@ -30,15 +30,15 @@ export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise
   }
   const source = await deps.oci.resolve(spec.rootfs);
   deps.hooks.check(source);
-  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source, guestFiles: guestFiles(unit) });
+  const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
   return { source, translation };
 }
 
-/** What the agent writes when the sandbox is set up. The kata protocol brings only DNS lines; our own agent tells the sandbox's name as well. */
-function guestFiles(unit: ContainerUnit): readonly string[] {
-  const { spec, profile } = unit.sandbox.record;
-  const { servers, searches, options } = spec.dns;
-  return [...(profile.agent === 'viv-agent' ? ['/etc/hostname', '/etc/hosts'] : []), ...(servers.length + searches.length + options.length > 0 ? ['/etc/resolv.conf'] : [])];
+/** What the agent wrote when the sandbox was set up. The kata protocol brings only DNS lines; an agent of ours that is new enough tells the sandbox's name as well. */
+async function guestFiles(unit: ContainerUnit, agent: GuestAgent, wait: WaitOptions): Promise<readonly string[]> {
+  const { servers, searches, options } = unit.sandbox.record.spec.dns;
+  const names = (await agent.features(wait)).has('names');
+  return [...(names ? ['/etc/hostname', '/etc/hosts'] : []), ...(servers.length + searches.length + options.length > 0 ? ['/etc/resolv.conf'] : [])];
 }
 
 function hostname(unit: ContainerUnit): string {
@@ -51,6 +51,7 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
   const { sandbox } = unit;
   const { deps } = sandbox;
   const agent = await reachable(unit, options);
+  const spec = prepared.translation.withGuestFiles(await guestFiles(unit, agent, options));
   const run = new PlanRun(sandbox, 'container-create', timer);
   const undo = new UndoStack();
   try {
@@ -61,10 +62,10 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
       await run.step('rootfs', () => deps.rootfs.prepare(place, prepared.source.lower, options), options);
     }
     undo.defer(() => agent.removeContainer(unit.id));
-    const setup = { containerId: unit.id, spec: prepared.translation.spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
+    const setup = { containerId: unit.id, spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
     await run.step('agent_create', () => agent.createContainer(setup, options), options);
     unit.inGuest = true;
-    await run.step('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, prepared.translation.spec), options), options);
+    await run.step('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, spec), options), options);
     undo.move();
   } catch (error) {
     unit.inGuest = false;

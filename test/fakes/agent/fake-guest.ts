@@ -19,6 +19,8 @@ export class FakeGuest {
   readonly calls: string[] = [];
   /** Methods whose requests are swallowed. */
   readonly mute = new Set<string>();
+  /** What it says that it can do. */
+  features: readonly string[] = ['streams-v1', 'link-v1', 'names-v1'];
   acks = 0;
   #stream: ByteStream | undefined;
   #raw: RawGuest | undefined;
@@ -98,7 +100,7 @@ export class FakeGuest {
       this.#stream?.close();
       return EMPTY;
     },
-    Info: () => InfoResponse.encode(InfoResponse.fromPartial({ agentVersion: 'fake', kernelRelease: '6.1', bootId: 'b', memoryBytes: 1n << 28n, onlineCpus: 1 })).finish(),
+    Info: () => InfoResponse.encode(InfoResponse.fromPartial({ agentVersion: 'fake', kernelRelease: '6.1', bootId: 'b', memoryBytes: 1n << 28n, onlineCpus: 1, features: [...this.features] })).finish(),
     ListProcesses: () => this.#list(),
     Events: (_, request) => {
       this.#events = request.streamId;

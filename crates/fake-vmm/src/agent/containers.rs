@@ -8,6 +8,8 @@ use crate::guest::program::{self, Surroundings};
 use crate::guest::reply::Code;
 use std::collections::BTreeMap;
 
+/// The files that `names-v1` stands for.
+const NAMES: [&str; 2] = ["/etc/hostname", "/etc/hosts"];
 /// What every simulated process takes, bytes.
 const MEMORY_OF_A_PROCESS: u64 = 1 << 20;
 
@@ -29,6 +31,11 @@ pub fn create(call: &mut Call<'_>) -> Outcome {
     }
     let spec = call.request.message(6);
     let process = spec.message(2);
+    if call.faults.has("agent-old") {
+        if let Some(missing) = missing_source(&spec) {
+            return fail(Code::Internal, format!("failed to canonicalize {missing:?}: No such file or directory"));
+        }
+    }
     if mutes(call, &process) {
         return None;
     }
@@ -52,6 +59,11 @@ pub fn create(call: &mut Call<'_>) -> Outcome {
     };
     call.guest.containers.insert(id, container);
     empty()
+}
+
+/// The first mount of a file that an agent without `names-v1` does not have.
+fn missing_source(spec: &Message<'_>) -> Option<String> {
+    spec.all_bytes(5).filter_map(Message::parse).map(|mount| mount.text(2)).find(|source| NAMES.contains(&source.as_str()))
 }
 
 /// 1 to 128 characters of which the first is a letter or a digit.

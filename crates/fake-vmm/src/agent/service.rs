@@ -152,7 +152,10 @@ fn guest_service(call: &mut Call<'_>) -> Outcome {
                 .double(4, 0.001)
                 .double(5, 0.002)
                 .number(6, facts.memory_bytes)
-                .number(7, facts.cpus.into());
+                .number(7, facts.cpus.into())
+                .text(8, "streams-v1")
+                .text(8, "link-v1");
+            let info = if call.faults.has("agent-old") { info } else { info.text(8, "names-v1") };
             Some(Ok(info.finish()))
         }
         "Events" => {
