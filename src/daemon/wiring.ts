@@ -6,14 +6,17 @@ import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
 import type { InstanceId } from '../core/model/ids.ts';
 import { launchEnvironment } from '../core/model/marks.ts';
+import type { Cgroups } from '../core/ports/cgroups.ts';
+import type { Clock } from '../core/ports/host.ts';
 import type { HypervisorInfo } from '../core/ports/hypervisor.ts';
 import type { ImageStore } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
+import { HostCgroups } from '../host/cgroups.ts';
 import { SystemFiles } from '../host/files.ts';
 import { readHostMemory } from '../host/host-memory.ts';
 import { SystemIdSource } from '../host/id-source.ts';
 import { startHelperProcess } from '../host/helper-process.ts';
-import { HostHelper } from '../host/host-helper.ts';
+import { HostCalls } from '../host/host-calls.ts';
 import { LauncherClient } from '../host/launcher-client.ts';
 import { readProcessUsage } from '../host/proc-usage.ts';
 import { ProcessTable } from '../host/process-identity.ts';
@@ -122,6 +125,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
       host.clock,
     ),
     places: new Places(config.root, config.run, parts.instance),
+    cgroups: await wireCgroups(parts, host.clock),
     stopGraceMs: config.stopGrace,
     bootId,
     failpoints: armedFailpoints(process.env['VIVARIUM_FAILPOINTS'], host.clock, parts.logger),
@@ -148,7 +152,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   };
 }
 
-type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner; readonly helper: HostHelper };
+type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner; readonly helper: HostCalls };
 
 /** What touches the machine, and the VMM's driver on top of it. */
 function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics {
@@ -158,11 +162,16 @@ function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics 
   const runner = new SystemProcessRunner();
   const processes = new ProcessTable();
   const { marks } = new Places(config.root, config.run, instance);
-  const helper = new HostHelper({ start: () => startHelperProcess(config.launcher), clock });
+  const helper = new HostCalls({ start: () => startHelperProcess(config.launcher), clock });
   const launcher = new LauncherClient({ helper, dialer, files, clock, processes, logger, environment: (directory) => launchEnvironment(marks, directory) });
   const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
   const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner, helper };
+}
+
+async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clock): Promise<Cgroups> {
+  const parts = { root: config.cgroupRoot, instance, clock, log: logger };
+  return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
 type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };

@@ -9,7 +9,7 @@ import { LauncherControl } from './launcher-control.ts';
 import { RECORD_BYTES, parseIdentity, parseLauncherFailure, parseLauncherRecord } from './launcher-record.ts';
 import type { LauncherFailure, LauncherRecord } from './launcher-record.ts';
 import type { HelperAnswer } from './helper-session.ts';
-import type { HostHelper } from './host-helper.ts';
+import type { HostCalls } from './host-calls.ts';
 import { launchSpecDocument } from './launcher-spec.ts';
 import type { ProcessTable } from './process-identity.ts';
 import { Supervised } from './supervised-process.ts';
@@ -20,7 +20,7 @@ const SETTLE_STEP_MS = 10;
 const SIGKILL = 9;
 
 export interface LauncherClientParts {
-  readonly helper: Pick<HostHelper, 'launch'>;
+  readonly helper: Pick<HostCalls, 'launch'>;
   readonly dialer: SocketDialer;
   readonly files: Files;
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 import type { VmSpec } from '../../src/core/ports/hypervisor.ts';
 import { SystemFiles } from '../../src/host/files.ts';
 import { startHelperProcess } from '../../src/host/helper-process.ts';
-import { HostHelper } from '../../src/host/host-helper.ts';
+import { HostCalls } from '../../src/host/host-calls.ts';
 import { LauncherClient } from '../../src/host/launcher-client.ts';
 import { ProcessTable } from '../../src/host/process-identity.ts';
 import { SystemProcessRunner } from '../../src/host/process-runner.ts';
@@ -17,7 +17,7 @@ import { NullMetrics } from '../fakes/null-metrics.ts';
 export function realDriver(cacheDir: string): { driver: QemuDriver; logger: MemoryLogger; launcher: LauncherClient; metrics: NullMetrics } {
   const clock = new SystemClock();
   const [files, runner, dialer, logger, metrics] = [new SystemFiles(), new SystemProcessRunner(), new UnixDialer(clock), new MemoryLogger(), new NullMetrics()];
-  const helper = new HostHelper({ start: () => startHelperProcess(launcherPath()), clock });
+  const helper = new HostCalls({ start: () => startHelperProcess(launcherPath()), clock });
   const launcher = new LauncherClient({ helper, dialer, files, clock, processes: new ProcessTable(), logger });
   const probe = new QemuProbe({ runner, files, logger, cacheDir });
   return { driver: new QemuDriver({ launcher, dialer, files, clock, probe, logger, metrics }), logger, launcher, metrics };

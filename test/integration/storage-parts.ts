@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Launcher } from '../../src/core/ports/host.ts';
 import { SystemIdSource } from '../../src/host/id-source.ts';
 import { startHelperProcess } from '../../src/host/helper-process.ts';
-import { HostHelper } from '../../src/host/host-helper.ts';
+import { HostCalls } from '../../src/host/host-calls.ts';
 import { SystemProcessRunner } from '../../src/host/process-runner.ts';
 import { SystemClock } from '../../src/host/system-clock.ts';
 import { Mounter } from '../../src/storage/mounter.ts';
@@ -19,7 +19,7 @@ import { MemoryLogger } from '../fakes/memory-logger.ts';
 export class StorageParts implements AsyncDisposable {
   readonly clock = new SystemClock();
   readonly runner = new SystemProcessRunner();
-  readonly helper = new HostHelper({ start: () => startHelperProcess(launcherPath()), clock: this.clock });
+  readonly helper = new HostCalls({ start: () => startHelperProcess(launcherPath()), clock: this.clock });
   readonly files = nodeStorageFiles();
   readonly logger = new MemoryLogger();
   readonly mounter: Mounter;

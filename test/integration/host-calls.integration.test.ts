@@ -7,12 +7,12 @@ import { kill } from 'node:process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ByteStream } from '../../src/core/ports/host.ts';
 import { startHelperProcess } from '../../src/host/helper-process.ts';
-import { HostHelper } from '../../src/host/host-helper.ts';
+import { HostCalls } from '../../src/host/host-calls.ts';
 import { SystemClock } from '../../src/host/system-clock.ts';
 import { launcherPath } from './launcher-path.ts';
 
 let root: string;
-let helper: HostHelper;
+let helper: HostCalls;
 let streams: ByteStream[];
 
 beforeEach(async () => {
@@ -26,13 +26,13 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-function helperOf(path: string): HostHelper {
+function helperOf(path: string): HostCalls {
   const start = (): ByteStream => {
     const stream = startHelperProcess(path);
     streams.push(stream);
     return stream;
   };
-  return new HostHelper({ start, clock: new SystemClock() });
+  return new HostCalls({ start, clock: new SystemClock() });
 }
 
 /** The pids of the children of a process that are or were forked from a helper. */

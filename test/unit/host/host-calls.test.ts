@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { HostHelper } from '../../../src/host/host-helper.ts';
+import { HostCalls } from '../../../src/host/host-calls.ts';
 import { ManualClock, settle } from '../../fakes/manual-clock.ts';
 import { MemoryStream } from '../../fakes/memory-stream.ts';
 
@@ -8,12 +8,12 @@ const ok = (id: number): string => `{"id":${id},"answer":{"ok":true}}\n`;
 
 let lives: MemoryStream[];
 let clock: ManualClock;
-let helper: HostHelper;
+let helper: HostCalls;
 
 beforeEach(() => {
   lives = [];
   clock = new ManualClock();
-  helper = new HostHelper({
+  helper = new HostCalls({
     clock,
     start: () => {
       const stream = new MemoryStream();
@@ -111,7 +111,7 @@ describe('a helper that dies', () => {
   ])('one that %s is told by its words', async (_case, said, message) => {
     const stream = new MemoryStream();
     stream.feed(said);
-    const broken = new HostHelper({ clock, start: () => stream });
+    const broken = new HostCalls({ clock, start: () => stream });
     await expect(broken.mount([{ target: '/b' }])).rejects.toThrow(message);
   });
 });

@@ -11,7 +11,7 @@ const LAUNCH_MS = 15_000;
 /** A tree may be large and its disk slow; it blocks nothing else. */
 const REMOVE_MS = 600_000;
 
-export interface HostHelperParts {
+export interface HostCallsParts {
   /** Starts one: its stdin and stdout as a stream. */
   readonly start: () => ByteStream;
   readonly clock: Clock;
@@ -21,12 +21,12 @@ export interface HostHelperParts {
  * What Node can't do itself or only by a costly fork of the whole daemon, asked of a small resident process: launches, mounts,
  * removals (docs/protocols/launcher.md, "serve"). It is started when first needed and again when it died.
  */
-export class HostHelper implements MountCalls, TreeRemoval {
-  readonly #parts: HostHelperParts;
+export class HostCalls implements MountCalls, TreeRemoval {
+  readonly #parts: HostCallsParts;
   #session: HelperSession | undefined;
   #closed = false;
 
-  constructor(parts: HostHelperParts) {
+  constructor(parts: HostCallsParts) {
     this.#parts = parts;
   }
 
