@@ -6,12 +6,9 @@ import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
 import type { InstanceId } from '../core/model/ids.ts';
 import { launchEnvironment } from '../core/model/marks.ts';
-import type { Cgroups } from '../core/ports/cgroups.ts';
-import type { Clock } from '../core/ports/host.ts';
 import type { HypervisorInfo } from '../core/ports/hypervisor.ts';
 import type { ImageStore } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
-import { HostCgroups } from '../host/cgroups.ts';
 import { SystemFiles } from '../host/files.ts';
 import { readHostMemory } from '../host/host-memory.ts';
 import { SystemIdSource } from '../host/id-source.ts';
@@ -125,7 +122,6 @@ export async function wire(parts: WiringParts): Promise<Wired> {
       host.clock,
     ),
     places: new Places(config.root, config.run, parts.instance),
-    cgroups: await wireCgroups(parts, host.clock),
     stopGraceMs: config.stopGrace,
     bootId,
     failpoints: armedFailpoints(process.env['VIVARIUM_FAILPOINTS'], host.clock, parts.logger),
@@ -167,11 +163,6 @@ function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics 
   const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
   const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner, helper };
-}
-
-async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clock): Promise<Cgroups> {
-  const parts = { root: config.cgroupRoot, instance, clock, log: logger };
-  return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
 type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };
