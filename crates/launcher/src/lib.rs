@@ -20,6 +20,7 @@ pub mod limits;
 pub mod lines;
 pub mod mounts;
 pub mod namespaces;
+pub mod notify;
 pub mod record;
 pub mod ring;
 pub mod scribe;

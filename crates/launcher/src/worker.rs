@@ -4,6 +4,7 @@ use crate::errno;
 use crate::front;
 use crate::json::{object, Value};
 use crate::mounts;
+use crate::notify;
 use crate::sys;
 use crate::trees;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -76,6 +77,7 @@ fn perform(request: &Value) {
             Err(refused) => Err(refused),
         },
         Some("mount") => mounts::mount(request),
+        Some("notify") => notify::notify(request),
         Some("unmount") => mounts::unmount(request),
         Some("remove_trees") => trees::remove(request),
         Some(other) => Err(Refused::from(format!("unknown cmd \"{other}\""))),

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{symlink, OpenOptionsExt};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use support::{int, kill, privileged, text, Launch};
@@ -250,4 +251,48 @@ fn trees_are_removed_whatever_is_in_them() {
     let paths = ["link-to-tree", "tree", "missing", "missing/below"].map(|name| format!("\"{}\"", base.path(name).display())).join(",");
     assert_eq!(server.ask(&format!(r#"{{"id":1,"cmd":"remove_trees","paths":[{paths}]}}"#)).to_string(), OK);
     assert_eq!(fs::read_dir(&base.dir).expect("list").map(|entry| entry.expect("entry").file_name()).collect::<Vec<_>>(), ["outside"]);
+}
+
+#[test]
+fn the_service_manager_hears_the_daemon_and_not_the_helper() {
+    let launch = Launch::new(&["/bin/true"], "");
+    let path = launch.dir.join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("bind");
+    let enable: i32 = 1;
+    // SAFETY: the option is an int, which lives for the call.
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PASSCRED, (&raw const enable).cast(), 4) };
+    assert_eq!(set, 0);
+    let mut server = Server::start();
+    // Another's pid takes CAP_SYS_ADMIN; one's own would take nothing, and be the worker's.
+    let pid = std::process::id();
+    let request = |path: &str| format!(r#"{{"id":1,"cmd":"notify","socket":"{path}","pid":{pid},"state":"READY=1\nSTATUS=x"}}"#);
+    if !privileged() {
+        assert_eq!(server.refused(&request(&path.display().to_string())), ("notify".into(), "EPERM".into()));
+        return;
+    }
+    assert_eq!(server.ask(&request(&path.display().to_string())).to_string(), OK);
+    let (text, sender) = receive(&socket);
+    assert_eq!((text.as_str(), sender), ("READY=1\nSTATUS=x", pid as i32));
+    assert_eq!(server.refused(&request(&format!("{}-none", path.display()))), ("notify".into(), "ENOENT".into()));
+    assert_eq!(server.refused(&request("relative")).0, "bad_request");
+}
+
+/// A datagram and its sender's pid.
+fn receive(socket: &std::os::unix::net::UnixDatagram) -> (String, i32) {
+    let (mut bytes, mut control) = ([0u8; 64], [0u64; 8]);
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: plain data, for which zero is a valid value; all that it points to outlives the call, and the kernel fills in one header.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = 64;
+        let count = libc::recvmsg(socket.as_raw_fd(), &mut message, 0);
+        assert!(count > 0, "no datagram");
+        let header = libc::CMSG_FIRSTHDR(&message);
+        assert_eq!((*header).cmsg_type, libc::SCM_CREDENTIALS);
+        let sender = libc::CMSG_DATA(header).cast::<libc::ucred>().read_unaligned();
+        (String::from_utf8_lossy(&bytes[..count as usize]).into_owned(), sender.pid)
+    }
 }
