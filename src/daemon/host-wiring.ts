@@ -38,6 +38,7 @@ export function wireHost(parts: HostWiringParts): { readonly hostOperations: Hos
       launcher: config.launcher,
       rootDirectory: config.root,
       runDirectory: config.run,
+      cgroups: deps.cgroups,
       records: () => ({ unreadable: parts.registry.unreadable, unsaved: parts.registry.sandboxes.filter(({ actor }) => actor.unsaved).map(({ record }) => record.name) }),
       guests: () => guests.list(),
       images: () => images.list(),

@@ -54,7 +54,7 @@ export function wireLedger({ deps, mounter, runner, processes }: Pick<LedgerWiri
     mount: new MountLedger(marks, mounter, holdersOf),
     link: new LinkLedger(instance, runner),
     netns: new NetnsLedger(instance, runner),
-    cgroup: new CgroupLedger(instance),
+    cgroup: new CgroupLedger(instance, deps.cgroups.root),
     directory: new DirectoryLedger({ marks, tree, removeTree, discard }),
     trash: new TrashLedger(trashDir, nodeStorageFiles(), trash),
   };

@@ -6,9 +6,12 @@ import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
 import type { InstanceId } from '../core/model/ids.ts';
 import { launchEnvironment } from '../core/model/marks.ts';
+import type { Cgroups } from '../core/ports/cgroups.ts';
+import type { Clock } from '../core/ports/host.ts';
 import type { HypervisorInfo } from '../core/ports/hypervisor.ts';
 import type { ImageStore } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
+import { HostCgroups } from '../host/cgroups.ts';
 import { SystemFiles } from '../host/files.ts';
 import { readHostMemory } from '../host/host-memory.ts';
 import { SystemIdSource } from '../host/id-source.ts';
@@ -18,6 +21,8 @@ import { LauncherClient } from '../host/launcher-client.ts';
 import { readProcessUsage } from '../host/proc-usage.ts';
 import { ProcessTable } from '../host/process-identity.ts';
 import { SystemProcessRunner } from '../host/process-runner.ts';
+import { besideTheService, ServiceNotifier } from '../host/service-manager.ts';
+import type { ServiceManager } from '../host/service-manager.ts';
 import type { PromMetrics } from '../host/prom-metrics.ts';
 import { SystemClock } from '../host/system-clock.ts';
 import { UnixDialer } from '../host/unix-dialer.ts';
@@ -69,6 +74,7 @@ export interface WiringParts {
   readonly config: DaemonConfig;
   readonly install: InstallPaths;
   readonly instance: InstanceId;
+  readonly serviceManager: ServiceManager | undefined;
   readonly logger: Logger;
   readonly metrics: PromMetrics;
   readonly startedAtMs: number;
@@ -82,6 +88,7 @@ export interface Wired {
   readonly registry: Registry;
   readonly deps: Deps;
   readonly audit: Audit;
+  readonly notifier: ServiceNotifier | undefined;
   /** Asks the VMM what it can do, so that the first create need not. */
   readonly warmUp: () => Promise<HypervisorInfo>;
   readonly close: () => Promise<void>;
@@ -122,6 +129,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
       host.clock,
     ),
     places: new Places(config.root, config.run, parts.instance),
+    cgroups: await wireCgroups(parts, host.clock),
     stopGraceMs: config.stopGrace,
     bootId,
     failpoints: armedFailpoints(process.env['VIVARIUM_FAILPOINTS'], host.clock, parts.logger),
@@ -139,6 +147,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     registry,
     deps,
     audit,
+    notifier: wireNotifier(parts, host),
     warmUp: () => host.hypervisor.probe(profiles.resolve('default', {}).hypervisorPath),
     close: async () => {
       await requestJournal.close();
@@ -151,18 +160,27 @@ export async function wire(parts: WiringParts): Promise<Wired> {
 type Basics = Pick<Deps, 'clock' | 'ids' | 'launcher' | 'dialer' | 'hypervisor'> & { readonly processes: ProcessTable; readonly runner: SystemProcessRunner; readonly helper: HostCalls };
 
 /** What touches the machine, and the VMM's driver on top of it. */
-function wireBasics({ config, logger, metrics, instance }: WiringParts): Basics {
+function wireBasics({ config, logger, metrics, instance, serviceManager }: WiringParts): Basics {
   const clock = new SystemClock();
   const dialer = new UnixDialer(clock);
   const files = new SystemFiles();
   const runner = new SystemProcessRunner();
   const processes = new ProcessTable();
   const { marks } = new Places(config.root, config.run, instance);
-  const helper = new HostCalls({ start: () => startHelperProcess(config.launcher), clock });
+  const helper = new HostCalls({ start: () => startHelperProcess(config.launcher, besideTheService(serviceManager)), clock });
   const launcher = new LauncherClient({ helper, dialer, files, clock, processes, logger, environment: (directory) => launchEnvironment(marks, directory) });
   const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
   const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner, helper };
+}
+
+function wireNotifier({ serviceManager: manager, logger }: WiringParts, { clock, helper }: Basics): ServiceNotifier | undefined {
+  return manager === undefined ? undefined : new ServiceNotifier({ manager, send: (socket, pid, state) => helper.notify(socket, pid, state), pid: process.pid, clock, logger });
+}
+
+async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clock): Promise<Cgroups> {
+  const parts = { root: config.cgroupRoot, instance, clock, log: logger };
+  return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
 type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };

@@ -65,7 +65,7 @@ export class VirtiofsdDriver implements ShareDriver {
       await Promise.all([files.makeDirectory(directory), files.makeDirectory(exported), files.makeDirectory(launchDir)]);
       await this.#mountViews(directory, exported, options);
       const argv = virtiofsdArgv({ path: place.virtiofsdPath, source: exported, cache: place.cache, openFiles: await this.#openFiles() }, await this.#flavour(place.virtiofsdPath, options));
-      const started = await launcher.start(launchDir, { name: 'virtiofsd', argv, env: ENVIRONMENT, keepCapabilities: CAPABILITIES, noNewPrivs: true, fds: [{ name: 'fs', kind: 'unix_listen', path: socketPath, mode: 0o600 }] }, options);
+      const started = await launcher.start(launchDir, { name: 'virtiofsd', argv, env: ENVIRONMENT, keepCapabilities: CAPABILITIES, noNewPrivs: true, cgroups: place.cgroups, fds: [{ name: 'fs', kind: 'unix_listen', path: socketPath, mode: 0o600 }] }, options);
       return this.#share(place, started);
     } catch (error) {
       throw options.signal?.aborted === true ? error : asRootfsFailure(error, place.virtiofsdPath);

@@ -26,7 +26,7 @@ describe('the ledger', () => {
   });
 
   it('is written into a plan by its kinds alone, each resource once', () => {
-    const { resources } = createPlan(profile(), { runDir: '/run/x', stateDir: '/lib/x' });
+    const { resources } = createPlan(profile(), { runDir: '/run/x', stateDir: '/lib/x', cgroups: ['/cg/x'] });
     expect(resources.filter(({ kind }) => !RESOURCE_KINDS.includes(kind))).toEqual([]);
     expect(new Set(resources.map(({ kind, name }) => `${kind} ${name}`)).size).toBe(resources.length);
   });

@@ -2,7 +2,7 @@ import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DomainEvent } from '../../src/core/model/events.ts';
 import type { AgentEvent, ContainerSetup, GuestAgent, GuestFeature, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
 import type { Failpoints } from '../../src/core/ports/failpoints.ts';
-import type { ProcessEnd } from '../../src/core/ports/host.ts';
+import type { ProcessEnd, SupervisedProcess } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
 import type { ContainerLog } from '../../src/core/ports/logs.ts';
 import type { Metrics } from '../../src/core/ports/telemetry.ts';
@@ -33,6 +33,11 @@ export class World {
   readonly disk = new Map<string, SandboxRecord>();
   readonly vms = new Map<string, FakeVm>();
   readonly shares = new Set<string>();
+  /** Control groups that there are, with how many of their processes the kernel killed for want of memory. */
+  readonly cgroups = new Map<string, number>();
+  cgroupRoot = '/cg';
+  /** What launchers wrote down of processes that ended while nobody listened. */
+  kept: ProcessEnd | undefined;
   readonly events: DomainEvent[] = [];
   /** Names of operations that fail next, with their error. */
   readonly failures = new Map<string, Error>();
@@ -115,7 +120,7 @@ export class World {
         },
         adopt: async (ref) => this.vms.get(ref.runDir)?.alive === true ? this.vms.get(ref.runDir)?.session() : undefined,
       },
-      launcher: { start: async () => { throw new Error('not asked in these tests'); }, adopt: async () => undefined },
+      launcher: { start: async () => { throw new Error('not asked in these tests'); }, adopt: async () => this.kept === undefined ? undefined : endedProcess(this.kept) },
       dialer: { dial: async () => { throw new Error('not asked in these tests'); } },
       agents: {
         connect: async (target, options) => {
@@ -154,6 +159,21 @@ export class World {
         storages: () => [],
       },
       hooks: { check: () => undefined, run: async () => undefined },
+      cgroups: {
+        root: '/cg',
+        problem: '',
+        places: (owner) => [`${this.cgroupRoot}/${owner}`],
+        make: async (places) => {
+          await this.at('cgroup');
+          for (const place of places) this.cgroups.set(place, 0);
+          return places;
+        },
+        remove: async (places) => {
+          await this.at('cgroup-remove');
+          for (const place of places) this.cgroups.delete(place);
+        },
+        oomKills: async (places) => places.map((place) => this.cgroups.get(place)).find((count) => count !== undefined),
+      },
       directories: { make: async () => undefined, remove: async () => { await this.at('remove'); } },
       profiles: { resolve: () => profile() },
       guests: { resolve: async () => ({ kernel: '/vmlinux', initrd: '/initrd' }) },
@@ -355,6 +375,10 @@ async function* outputOf(process: FakeProcess, from: bigint, signal: AbortSignal
     }
     await raceSignal(changed, signal);
   }
+}
+
+function endedProcess(end: ProcessEnd): SupervisedProcess {
+  return { identity: { pid: 42, startTime: '1', bootId: 'boot-1' }, launcherPid: 41, directory: '', ended: Promise.resolve(end), end, signal: async () => undefined, tail: async () => '', release: () => undefined };
 }
 
 const SILENT: Metrics = {

@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 function place(change: Partial<SharePlace> = {}): SharePlace {
-  return { runDir: join(parts.root, 'run'), virtiofsdPath: VIRTIOFSD, cache: 'auto', ...change };
+  return { runDir: join(parts.root, 'run'), virtiofsdPath: VIRTIOFSD, cache: 'auto', cgroups: [], ...change };
 }
 
 /** A container's root file system in the share, over a directory with one file. */

@@ -30,14 +30,14 @@ export interface PruneRule {
 /** The VM is not there yet before this point of a boot. */
 function beforeVm({ plan, at, position }: Cell): boolean {
   if (plan !== 'create' && plan !== 'boot') return false;
-  return at === 'directories' || at === 'share' || at === 'sandbox:intent' || at === 'sandbox:boot-requested' || (at === 'vmm' && position === 'before');
+  return at === 'directories' || at === 'cgroup' || at === 'share' || at === 'sandbox:intent' || at === 'sandbox:boot-requested' || (at === 'vmm' && position === 'before');
 }
 
 /** The VM was ended before this point. */
 function afterVm({ plan, at, position }: Cell): boolean {
   if (plan === 'clean') return true;
   if (plan !== 'stop' && plan !== 'delete') return false;
-  return ['share', 'directories', 'trash', 'sandbox:cleaned', 'sandbox:deleted'].includes(at) || (at === 'vmm' && position === 'after');
+  return ['share', 'cgroup', 'directories', 'trash', 'sandbox:cleaned', 'sandbox:deleted'].includes(at) || (at === 'vmm' && position === 'after');
 }
 
 /** Records of a plan that its request here does not commit: another request of the same plan does, and has tests of its own. */

@@ -14,6 +14,8 @@ export interface CreatePlan {
 export interface PlanPlaces {
   readonly runDir: string;
   readonly stateDir: string;
+  /** Directories of its control groups. */
+  readonly cgroups: readonly string[];
 }
 
 function resource(kind: Resource['kind'], name: string, attributes: Readonly<Record<string, string>> = {}): Resource {
@@ -22,9 +24,9 @@ function resource(kind: Resource['kind'], name: string, attributes: Readonly<Rec
 
 /** Profile → steps and resources. Pure. */
 export function createPlan(profile: Profile, places: PlanPlaces): CreatePlan {
-  const { runDir, stateDir } = places;
-  const resources = [resource('directory', runDir), resource('directory', stateDir)];
-  const steps: CreateStep[] = ['directories'];
+  const { runDir, stateDir, cgroups } = places;
+  const resources = [resource('directory', runDir), resource('directory', stateDir), ...cgroups.map((place) => resource('cgroup', place))];
+  const steps: CreateStep[] = ['directories', 'cgroup'];
   if (profile.sharedFs === 'virtiofs') {
     steps.push('share');
     resources.push(resource('mount', `${runDir}/shared`), resource('launcher', `${runDir}/vfs`, { role: 'virtiofsd' }), resource('process', `${runDir}/vfs`, { role: 'virtiofsd' }), resource('socket', `${runDir}/fs.sock`));

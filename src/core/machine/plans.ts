@@ -19,30 +19,30 @@ interface PlanShape {
  */
 export const PLANS = {
   create: {
-    steps: ['directories', 'share', 'vmm', 'agent', 'guest'],
+    steps: ['directories', 'cgroup', 'share', 'vmm', 'agent', 'guest'],
     records: ['sandbox:intent', 'sandbox:create-succeeded'],
     failures: ['sandbox:create-failed', 'sandbox:create-stuck'],
   },
   boot: {
-    steps: ['directories', 'share', 'vmm', 'agent', 'guest'],
+    steps: ['directories', 'cgroup', 'share', 'vmm', 'agent', 'guest'],
     records: ['sandbox:boot-requested', 'sandbox:create-succeeded', 'sandbox:started'],
     failures: ['sandbox:boot-failed', 'sandbox:create-stuck'],
   },
   pause: { steps: ['calls', 'vmm'], records: ['sandbox:pause-requested', 'sandbox:paused'], failures: [] },
   resume: { steps: ['vmm', 'clock'], records: ['sandbox:resume-requested', 'sandbox:resumed-ready', 'sandbox:resumed-running'], failures: [] },
   stop: {
-    steps: ['containers', 'guest', 'vmm', 'share', 'directories'],
+    steps: ['containers', 'guest', 'vmm', 'share', 'cgroup', 'directories'],
     records: ['sandbox:stop-requested', 'sandbox:cleaned'],
     failures: ['sandbox:clean-stuck'],
   },
   /** After a VM that ended by itself. */
   clean: {
-    steps: ['vmm', 'share', 'directories'],
+    steps: ['vmm', 'share', 'cgroup', 'directories'],
     records: ['sandbox:vm-ended', 'sandbox:share-ended', 'sandbox:found-ended', 'sandbox:cleaned'],
     failures: ['sandbox:clean-stuck'],
   },
   delete: {
-    steps: ['vmm', 'share', 'directories', 'trash'],
+    steps: ['vmm', 'share', 'cgroup', 'directories', 'trash'],
     records: ['sandbox:delete-requested', 'sandbox:force-delete-requested', 'sandbox:deleted'],
     failures: ['sandbox:delete-stuck'],
   },

@@ -143,6 +143,9 @@ export const SANDBOX_TABLE: Table<MachineState, SandboxEventKind, SandboxEffect>
     'found-running': to('running'),
     'found-paused': to('paused'),
     'found-ended': to('stopping', 'run-clean'),
+    // It was found, and ended before it was known.
+    'vm-ended': to('stopping', 'run-clean'),
+    'share-ended': to('stopping', 'run-clean'),
     'force-delete-requested': to('deleting', 'abort-run', 'run-delete'),
   },
   gone: { ...REFUSE_ALL, 'stop-requested': 'ignore', 'delete-requested': 'ignore', 'force-delete-requested': 'ignore' },

@@ -130,6 +130,7 @@ export interface LaunchSpec {
   readonly keepCapabilities?: readonly string[];
   readonly noNewPrivs?: boolean;
   readonly namespaces?: readonly { readonly type: string; readonly path?: string }[];
+  /** `cgroup.procs` files that the process writes itself to. */
   readonly cgroups?: readonly string[];
   readonly fds?: readonly { readonly name: string; readonly kind: 'unix_listen' | 'open'; readonly path: string; readonly mode?: number; readonly flags?: string }[];
   readonly console?: boolean;

@@ -97,6 +97,8 @@ export interface HypervisorInfo {
 export interface LaunchOptions extends WaitOptions {
   /** Called with each timed part. */
   readonly onPhase?: (name: string, startedMs: number, endedMs: number) => void;
+  /** As LaunchSpec has them. */
+  readonly cgroups?: readonly string[];
 }
 
 export interface HypervisorDriver {

@@ -24,6 +24,8 @@ export interface SharePlace {
   readonly runDir: string;
   readonly virtiofsdPath: string;
   readonly cache: 'auto' | 'always' | 'none';
+  /** Control groups that virtiofsd joins, as LaunchSpec has them. */
+  readonly cgroups: readonly string[];
 }
 
 export interface ShareDriver {

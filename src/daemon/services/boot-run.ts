@@ -1,12 +1,14 @@
 import { UndoStack } from '../../base/async-stack.ts';
 import { deadline, linkSignals, raceSignal, throwIfAborted } from '../../base/abort.ts';
-import { createPlan, type CreateStep } from '../../core/machine/create-plan.ts';
+import type { CreateStep } from '../../core/machine/create-plan.ts';
 import { DomainError, toDomainError, type ErrorReason } from '../../core/model/errors.ts';
 import type { Cause, Mode } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { GuestInfo } from '../../core/ports/agent.ts';
 import type { RunOptions } from './change.ts';
+import { cgroupFiles, cgroupPlaces, removeCgroups } from './sandbox-cgroups.ts';
 import { guestDeath } from './guest-death.ts';
+import { planFor } from './new-sandbox.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import { firstReason, type SandboxUnit } from './sandbox-unit.ts';
@@ -46,6 +48,12 @@ const STEPS: Readonly<Record<CreateStep, StepExecutor>> = {
     },
     undo: async ({ deps, id }) => deps.directories.remove(deps.places.runDir(id)),
   },
+  cgroup: {
+    run: async ({ unit }) => {
+      unit.cgroups = await unit.deps.cgroups.make(cgroupPlaces(unit));
+    },
+    undo: removeCgroups,
+  },
   share: {
     run: async ({ unit, signal }) => {
       unit.watchShare(await unit.deps.shares.start(sharePlace(unit), { signal }));
@@ -60,7 +68,7 @@ const STEPS: Readonly<Record<CreateStep, StepExecutor>> = {
       const { vmSpec } = unit.record;
       if (vmSpec === undefined) throw new DomainError('INTERNAL', 'the record has no machine', { sandboxId: unit.id });
       unit.clearHint();
-      unit.watchSession(await unit.deps.hypervisor.launch(vmSpec, { signal, onPhase: (name, began, ended) => { timer.add(name, began, ended); } }));
+      unit.watchSession(await unit.deps.hypervisor.launch(vmSpec, { signal, cgroups: cgroupFiles(unit), onPhase: (name, began, ended) => { timer.add(name, began, ended); } }));
     },
     undo: endVm,
   },
@@ -118,7 +126,7 @@ export async function endVm(unit: SandboxUnit): Promise<void> {
 export async function bootRun(unit: SandboxUnit, options: RunOptions, signal: AbortSignal): Promise<void> {
   const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
   const { deps, record } = unit;
-  const plan = createPlan(record.profile, { runDir: deps.places.runDir(unit.id), stateDir: deps.places.stateDir(unit.id) });
+  const plan = planFor(deps, unit.id, record.profile);
   const undo = new UndoStack();
   using limit = deadline({
     ms: record.profile.createTimeoutMs,
@@ -154,6 +162,8 @@ async function succeeded(unit: SandboxUnit, context: StepContext): Promise<void>
     phases,
     readyAtMs: unit.deps.clock.wallMs(),
     bootId: unit.deps.bootId,
+    // What the host refused to make is not claimed.
+    resources: unit.record.resources.filter(({ kind, name }) => kind !== 'cgroup' || unit.cgroups.includes(name)),
     cause: undefined,
     causeDetail: '',
     consoleTail: '',

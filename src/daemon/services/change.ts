@@ -48,6 +48,9 @@ export function apply(record: SandboxRecord, change: Change): Outcome {
   }
 }
 
+/** Conditions that end with the VM that they are about. */
+const OF_A_VM = ['monitor_unreachable', 'agent_unreachable', 'recovery_failed'] as const;
+
 function conditionChange(record: SandboxRecord, { name, message, atMs }: Change & { readonly target: 'condition' }): Outcome {
   const next = message === undefined ? withoutCondition(record, name) : withCondition(record, name, message, atMs);
   return next === record ? { kind: 'ignored' } : { kind: 'changed', record: { ...next, epoch: record.epoch + 1 }, gone: false, effects: [] };
@@ -59,8 +62,9 @@ function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Par
   if (next.kind === 'refused') throw wrongState(record, kind);
   const state = next.to === 'gone' ? record.state : next.to === 'ready' && record.started === true ? 'running' : next.to;
   const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: record.causeDetail } : {};
+  const base = state === 'stopped' ? withoutCondition(record, ...OF_A_VM) : record;
   const started = state === 'running' ? true : kind === 'boot-requested' ? undefined : record.started;
-  return { kind: 'changed', record: { ...record, ...patch, ...first, state, started, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+  return { kind: 'changed', record: { ...base, ...patch, ...first, state, started, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
 }
 
 function newContainer(record: SandboxRecord, container: ContainerRecord): Outcome {

@@ -1,5 +1,6 @@
 import type { Profile } from '../../core/model/profile.ts';
 import type { AgentConnector, GuestAgent } from '../../core/ports/agent.ts';
+import type { Cgroups } from '../../core/ports/cgroups.ts';
 import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
 import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
@@ -63,6 +64,7 @@ export interface Deps {
   readonly oci: OciTranslator;
   readonly hooks: HostHookRunner;
   readonly directories: Directories;
+  readonly cgroups: Cgroups;
   readonly profiles: ProfileSource;
   readonly guests: GuestSource;
   readonly admission: Admission;

@@ -1,5 +1,6 @@
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
+import type { Cgroups } from '../../core/ports/cgroups.ts';
 import type { Profile } from '../../core/model/profile.ts';
 import type { Clock, WaitOptions } from '../../core/ports/host.ts';
 import { fail, ok, warn } from './doctor.ts';
@@ -16,6 +17,8 @@ export interface DoctorSubject {
   readonly brokenProfiles: ReadonlyMap<string, readonly string[]>;
   readonly launcher: string;
   readonly rootDirectory: string;
+  /** `problem`: why sandboxes have no control groups; else empty. */
+  readonly cgroups: Pick<Cgroups, 'problem'>;
   /** Of the sandboxes: those that can't be read (with the problem), and the names of those that are newer than what is on disk. */
   readonly records: () => { readonly unreadable: ReadonlyMap<string, string>; readonly unsaved: readonly string[] };
   readonly runDirectory: string;
@@ -168,9 +171,10 @@ async function checkOverlay({ probe }: DoctorSubject): Promise<Finding> {
   return /\boverlay$/m.test(filesystems) ? ok('the kernel has overlayfs') : fail('the kernel has no overlayfs loaded', 'modprobe overlay');
 }
 
-async function checkCgroups({ probe }: DoctorSubject): Promise<Finding> {
+async function checkCgroups({ probe, cgroups }: DoctorSubject): Promise<Finding> {
   const kind = await cgroupKind(probe);
-  return kind === 'none' ? warn('none is mounted', 'mount cgroup2 on /sys/fs/cgroup; VMMs are not limited until then') : ok(kind);
+  if (kind === 'none') return warn('none is mounted', 'mount cgroup2 on /sys/fs/cgroup; until then a VMM that the host kills for want of memory looks crashed');
+  return cgroups.problem === '' ? ok(`${kind}: each sandbox has groups of its own`) : warn(cgroups.problem, 'mount them writable for vivd (cgroup_root); until then a VMM that the host kills for want of memory looks crashed');
 }
 
 async function checkOpenFiles({ probe }: DoctorSubject): Promise<Finding> {

@@ -6,6 +6,7 @@ import type { RunOptions } from './change.ts';
 import { hasEnded, stopInGuest } from './container-runs.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
+import { removeCgroups } from './sandbox-cgroups.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
 import { signalNumber } from './signals.ts';
@@ -75,6 +76,7 @@ async function takeDown(unit: SandboxUnit, run: EndRun, cause: Cause): Promise<v
     unit.share = undefined;
     await deps.shares.remove(sharePlace(unit));
   });
+  await run.step('cgroup', () => removeCgroups(unit));
   await run.step('directories', () => deps.directories.remove(deps.places.runDir(unit.id)));
 }
 

@@ -1,4 +1,4 @@
-import { createPlan } from '../../core/machine/create-plan.ts';
+import { createPlan, type CreatePlan } from '../../core/machine/create-plan.ts';
 import { vmSize } from '../../core/machine/sizing.ts';
 import { shortId } from '../../core/model/ids.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
@@ -15,7 +15,7 @@ export async function newSandbox(deps: Deps, id: string, spec: SandboxSpec): Pro
   const profile = deps.profiles.resolve(spec.profile === '' ? 'default' : spec.profile, spec.overrides);
   const size = vmSize(profile, spec.workload);
   const vmSpec = await vmSpecOf(deps, id, profile, size);
-  const plan = createPlan(profile, { runDir: vmSpec.runDir, stateDir: deps.places.stateDir(id) });
+  const plan = planFor(deps, id, profile);
   return {
     id,
     name: spec.name === '' ? shortId(id) : spec.name,
@@ -42,6 +42,11 @@ export async function newSandbox(deps: Deps, id: string, spec: SandboxSpec): Pro
     resources: plan.resources,
     containers: [],
   };
+}
+
+/** What is done to bring a sandbox up, and everything that it may leave on this host. */
+export function planFor(deps: Pick<Deps, 'places' | 'cgroups'>, id: string, profile: Profile): CreatePlan {
+  return createPlan(profile, { runDir: deps.places.runDir(id), stateDir: deps.places.stateDir(id), cgroups: deps.cgroups.places(shortId(id)) });
 }
 
 async function vmSpecOf(deps: Deps, id: string, profile: Profile, size: ReturnType<typeof vmSize>): Promise<VmSpec> {

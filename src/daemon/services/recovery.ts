@@ -4,13 +4,14 @@ import { toDomainError } from '../../core/model/errors.ts';
 import type { Cause } from '../../core/model/outcome.ts';
 import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
 import type { GuestProcess } from '../../core/ports/agent.ts';
+import { judgeProcess, type CauseOfEnd } from './cause-of-end.ts';
 import type { Containers } from './container-operations.ts';
 import type { Deps } from './deps.ts';
 import { foundExec } from './found-exec.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import type { Registry } from './registry.ts';
-import { judge, type SandboxUnit } from './sandbox-unit.ts';
+import type { SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
 import { makeUnit } from './unit-factory.ts';
 
@@ -142,7 +143,7 @@ export class Recovery {
     const { vm, vmSpec } = before;
     const session = await run.step('vmm', () => deps.hypervisor.adopt(vm, vmSpec, {}));
     if (session === undefined) {
-      const { cause, detail } = await this.#judgeAbsent(unit);
+      const { cause, detail } = await this.#judgeAbsent(unit, 'vmm');
       await this.#ended(unit, cause, `while the daemon was away, ${detail}`);
       return;
     }
@@ -150,7 +151,8 @@ export class Recovery {
     if (before.profile.sharedFs === 'virtiofs') {
       const share = await run.step('share', () => deps.shares.adopt(sharePlace(unit)));
       if (share === undefined) {
-        await this.#ended(unit, 'VIRTIOFSD_LOST', 'its virtiofsd ended while the daemon was away');
+        const { cause, detail } = await this.#judgeAbsent(unit, 'vfs');
+        await this.#ended(unit, cause === 'HOST_OOM_KILL' ? cause : 'VIRTIOFSD_LOST', `its virtiofsd ended while the daemon was away: ${detail}`);
         return;
       }
       unit.watchShare(share);
@@ -170,12 +172,12 @@ export class Recovery {
     await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });
   }
 
-  /** How a VM ended that nobody watched but its launcher. */
-  async #judgeAbsent(unit: SandboxUnit): Promise<{ readonly cause: Cause; readonly detail: string }> {
-    const left = await this.#deps.launcher.adopt(`${this.#deps.places.runDir(unit.id)}/vmm`);
+  /** How a process ended that nobody watched but its launcher. */
+  async #judgeAbsent(unit: SandboxUnit, launch: 'vmm' | 'vfs'): Promise<CauseOfEnd> {
+    const left = await this.#deps.launcher.adopt(`${this.#deps.places.runDir(unit.id)}/${launch}`);
     const end = left?.end;
     left?.release();
-    return end === undefined ? { cause: 'UNKNOWN', detail: 'its VM ended' } : judge(end);
+    return end === undefined ? { cause: 'UNKNOWN', detail: 'nobody could tell how' } : await judgeProcess(unit, end);
   }
 
   /** A paused guest answers once it is resumed. */

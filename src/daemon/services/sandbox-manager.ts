@@ -7,7 +7,7 @@ import type { WaitOptions } from '../../core/ports/host.ts';
 import { openConsole } from './console.ts';
 import type { Deps } from './deps.ts';
 import type { ConsoleSession, MutateOptions, Page, PageRequest, SandboxOperations, SandboxStats, Timed } from './facade.ts';
-import { newSandbox } from './new-sandbox.ts';
+import { newSandbox, planFor } from './new-sandbox.ts';
 import { hasLabels, page, sameLabels } from './pages.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import type { Registry } from './registry.ts';
@@ -17,10 +17,6 @@ import { makeUnit } from './unit-factory.ts';
 
 /** Starts the containers of a sandbox that has just booted (container-operations does it). */
 export type ContainerStarter = (unit: SandboxUnit, options: WaitOptions) => Promise<readonly string[]>;
-
-function isRecovering(unit: SandboxUnit): boolean {
-  return unit.record.state === 'recovering' && !unit.actor.gone;
-}
 
 /** Sandboxes by id and name: admission, lookup, and every verb on one. */
 export class SandboxManager implements SandboxOperations {
@@ -68,7 +64,7 @@ export class SandboxManager implements SandboxOperations {
     if (unit.record.state === 'stopped') {
       using _place = await timer.time('admission', () => this.#deps.admission.enter(unit.id, unit.record.memoryBytes, options));
       try {
-        await unit.actor.commit({ target: 'sandbox', kind: 'boot-requested', patch: { cause: undefined, causeDetail: '', finishedAtMs: undefined }, run: { signal: options.signal, timer } });
+        await unit.actor.commit({ target: 'sandbox', kind: 'boot-requested', patch: { cause: undefined, causeDetail: '', finishedAtMs: undefined, resources: planFor(this.#deps, unit.id, unit.record.profile).resources }, run: { signal: options.signal, timer } });
         await unit.runEnded();
       } catch (error) {
         this.#deps.admission.release(unit.id);

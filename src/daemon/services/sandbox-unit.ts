@@ -1,4 +1,4 @@
-import { linkSignals, raceSignal, reasonOf } from '../../base/abort.ts';
+import { deferred, linkSignals, raceSignal, reasonOf } from '../../base/abort.ts';
 import { Gate } from '../../base/gate.ts';
 import { Serial } from '../../base/serial.ts';
 import type { SandboxEffect } from '../../core/machine/sandbox-machine.ts';
@@ -11,6 +11,7 @@ import type { VmEvent, VmSession } from '../../core/ports/hypervisor.ts';
 import type { Share } from '../../core/ports/storage.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import { AgentHandle } from './agent-handle.ts';
+import { judge, judgeProcess } from './cause-of-end.ts';
 import type { RunOptions } from './change.ts';
 import type { Deps } from './deps.ts';
 import { SandboxActor } from './sandbox-actor.ts';
@@ -21,6 +22,8 @@ export type Run = (unit: SandboxUnit, options: RunOptions, signal: AbortSignal) 
 export type Runs = Readonly<Record<Exclude<SandboxEffect, 'abort-run' | 'remove-record'>, Run>>;
 
 const CONSOLE_TAIL_BYTES = 2048;
+/** Between the end of a virtiofsd and that of the VMM that took it along, at most. */
+const VM_END_MS = 300;
 
 /** Of one that is over only its outcome is kept. */
 interface LastRun {
@@ -43,6 +46,8 @@ export class SandboxUnit {
   session: VmSession | undefined;
   share: Share | undefined;
   agent: AgentHandle | undefined;
+  /** Its control groups that were made; known from the step that makes them. */
+  cgroups: readonly string[] = [];
 
   constructor(deps: Deps, record: SandboxRecord, runs: Runs) {
     this.deps = deps;
@@ -175,8 +180,10 @@ export class SandboxUnit {
 
   async #onVmEnded(session: VmSession, end: ProcessEnd): Promise<void> {
     if (this.session !== session) return;
+    // What was heard before the end; what is heard while the end is looked into follows from it.
+    const hint = this.#hint;
     const consoleTail = await session.consoleTail(CONSOLE_TAIL_BYTES).catch(() => '');
-    const { cause, detail } = this.#hint ?? judge(end);
+    const { cause, detail } = hint ?? (await judgeProcess(this, end));
     const reason = new DomainError('VMM_EXITED', `the VM ended while it was being set up: ${detail}`, {
       sandboxId: this.id,
       remedy: 'see the VMM\'s last words and the console below',
@@ -186,15 +193,26 @@ export class SandboxUnit {
   }
 
   async #onShareEnded(share: Share, end: ProcessEnd): Promise<void> {
+    // A virtiofsd ends with its VM; the two ends are heard in any order.
+    if (this.share !== share || (await this.#vmEndsToo())) return;
+    const { cause, detail } = await judgeProcess(this, end, { cause: 'VIRTIOFSD_LOST', detail: `virtiofsd ended: ${judge(end).detail}` });
     if (this.share !== share) return;
-    const detail = `virtiofsd ended: ${judge(end).detail}`;
-    this.hint('VIRTIOFSD_LOST', detail);
-    await this.#report({ kind: 'share-ended', cause: 'VIRTIOFSD_LOST', detail, consoleTail: '', reason: new DomainError('HOST_RESOURCE', detail, { sandboxId: this.id, facts: { stderr: end.stderrTail.slice(-CONSOLE_TAIL_BYTES) } }) });
+    this.hint(cause, detail);
+    await this.#report({ kind: 'share-ended', cause, detail, consoleTail: '', reason: new DomainError('HOST_RESOURCE', detail, { sandboxId: this.id, facts: { stderr: end.stderrTail.slice(-CONSOLE_TAIL_BYTES) } }) });
+  }
+
+  async #vmEndsToo(): Promise<boolean> {
+    const alone = deferred<boolean>();
+    const timer = this.deps.clock.timer(VM_END_MS, () => { alone.resolve(false); });
+    const ended = await Promise.race([this.session?.ended.then(() => true) ?? alone.promise, alone.promise]);
+    timer[Symbol.dispose]();
+    return ended;
   }
 
   async #report(what: { kind: 'vm-ended' | 'share-ended'; cause: Cause; detail: string; consoleTail: string; reason: DomainError }): Promise<void> {
-    const ended = this.record.state === 'ready' || this.record.state === 'running' || this.record.state === 'paused';
-    const patch = ended ? { cause: what.cause, causeDetail: what.detail, consoleTail: what.consoleTail } : {};
+    // A boot that fails for it has its own words, and a stop had its cause first.
+    const { state } = this.record;
+    const patch = state === 'ready' || state === 'running' || state === 'paused' || state === 'recovering' ? { cause: what.cause, causeDetail: what.detail, consoleTail: what.consoleTail } : {};
     await this.actor.commit({ target: 'sandbox', kind: what.kind, patch, run: { reason: what.reason } }).catch((error: unknown) => { this.log.error({ error }, 'end of the VM not recorded'); });
   }
 
@@ -207,18 +225,6 @@ export class SandboxUnit {
     }
     const container = this.record.containers.find((candidate) => candidate.id === event.containerId);
     void this.deps.hub.publish({ type: 'CONTAINER_OOM', atMs: this.deps.clock.wallMs(), sandboxId: this.id, containerId: event.containerId, name: container?.name ?? '', message: 'a process was killed for want of memory in the guest', attributes: {} });
-  }
-}
-
-/** What the end of a VMM's process tells by itself. */
-export function judge(end: ProcessEnd): { readonly cause: Cause; readonly detail: string } {
-  switch (end.kind) {
-    case 'signalled':
-      return { cause: 'VMM_CRASH', detail: `its process was ended by signal ${end.signal}` };
-    case 'exited':
-      return { cause: 'VMM_EXIT', detail: `its process ended with code ${end.code}` };
-    case 'unknown':
-      return { cause: 'UNKNOWN', detail: 'its process is gone and its launcher died before it could tell how' };
   }
 }
 

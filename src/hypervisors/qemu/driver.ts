@@ -55,7 +55,7 @@ export class QemuDriver implements HypervisorDriver {
     throwIfAborted(options.signal);
     const [info] = await timed('vmm-check', Promise.all([this.probe(spec.vmmPath, options), this.#checkFiles(spec)]));
     const chosen = this.#choose(spec, info);
-    const launchSpec = qemuLaunchSpec(spec, chosen.accelerator);
+    const launchSpec = qemuLaunchSpec(spec, chosen.accelerator, options.cgroups ?? []);
 
     await using undo = new UndoStack();
     const process = await timed('vmm-start', launcher.start(vmPaths(spec.runDir).launcher, launchSpec, options));

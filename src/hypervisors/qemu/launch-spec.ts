@@ -9,7 +9,7 @@ const RING_BYTES = 1024 * 1024;
  * How the launcher starts QEMU: without any capability or way to get one, and in an empty network namespace, since a VM of this issue
  * has no network. It runs as root's uid, so that it can open the kernel, the image and /dev/kvm; as such it owns files and nothing more.
  */
-export function qemuLaunchSpec(spec: VmSpec, accelerator: 'kvm' | 'tcg'): LaunchSpec {
+export function qemuLaunchSpec(spec: VmSpec, accelerator: 'kvm' | 'tcg', cgroups: readonly string[]): LaunchSpec {
   return {
     name: 'vmm',
     argv: qemuArgv(spec, accelerator),
@@ -17,6 +17,7 @@ export function qemuLaunchSpec(spec: VmSpec, accelerator: 'kvm' | 'tcg'): Launch
     keepCapabilities: [],
     noNewPrivs: true,
     namespaces: [{ type: 'net' }],
+    cgroups,
     console: true,
     ringBytes: RING_BYTES,
   };

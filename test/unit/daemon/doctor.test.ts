@@ -33,7 +33,7 @@ const healthyProbe: HostProbe = {
 function subject(change: Partial<DoctorSubject> = {}, probe: Partial<HostProbe> = {}): DoctorSubject {
   return {
     probe: { ...healthyProbe, ...probe }, clock: new ManualClock(Date.UTC(2026, 0, 1)), profile: profile(), brokenProfiles: new Map(), launcher: '/l', rootDirectory: '/var/lib/vivarium', runDirectory: '/run/vivarium',
-    records: () => ({ unreadable: new Map(), unsaved: [] }),
+    cgroups: { problem: '' }, records: () => ({ unreadable: new Map(), unsaved: [] }),
     guests: async () => [{ name: 'default', directory: '/g', digest: '', kernelVersion: '6.1', agentVersion: '1', kernelBytes: 1, initramfsBytes: 1, builtAtMs: 0 }],
     images: async () => [{ name: 'busybox', digest: '', rootfs: '', entrypoint: [], command: [], env: [], workingDir: '', user: '', stopSignal: '', sizeBytes: 0, source: '' }],
     hypervisor: async () => QEMU,
@@ -63,6 +63,7 @@ describe('the doctor', () => {
     ['a read-only disk', subject({}, { tryWriting: async () => 'EROFS' }), { 'state-directory': 'fail', 'run-directory': 'fail' }],
     ['a record that can not be read', subject({ records: () => ({ unreadable: new Map([['x', 'cut short']]), unsaved: [] }) }), { records: 'warn' }],
     ['a record that is not saved', subject({ records: () => ({ unreadable: new Map(), unsaved: ['sb'] }) }), { records: 'fail' }],
+    ['control groups that can not be made', subject({ cgroups: { problem: 'read-only' } }), { cgroups: 'warn' }],
     ['a long run directory', subject({ runDirectory: `/${'x'.repeat(80)}` }), { 'run-directory': 'fail' }],
     ['a clock at the epoch', subject({ clock: new ManualClock(0) }), { clock: 'fail' }],
     ['no programs', subject({}, { executable: async () => false }), { virtiofsd: 'fail', launcher: 'fail' }],
