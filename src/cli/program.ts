@@ -3,6 +3,7 @@ import type { Action, CommandContext } from './context.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { CliHost } from './host.ts';
 import { registerContainerCommands } from './commands/containers.ts';
+import { registerCompletionCommands } from './commands/completion.ts';
 import { registerDaemonCommands } from './commands/daemon.ts';
 import { registerHostCommands, registerVersionCommand } from './commands/host.ts';
 import { registerProcessCommands } from './commands/processes.ts';
@@ -41,11 +42,12 @@ Environment: VIVARIUM_HOST, VIVARIUM_TIMEOUT and VIVARIUM_DEBUG stand for the op
 
 const groups: readonly { readonly commands: readonly string[]; readonly register: (program: Command, bind: Bind) => void }[] = [
   { commands: ['run', 'create', 'start', 'attach', 'exec'], register: registerProcessCommands },
-  { commands: ['stop', 'kill', 'rm', 'pause', 'unpause', 'wait', 'ps', 'ls', 'inspect', 'logs', 'stats', 'events'], register: registerContainerCommands },
+  { commands: ['stop', 'kill', 'rm', 'pause', 'unpause', 'wait', 'ps', 'ls', 'inspect', 'logs', 'stats', 'top', 'events'], register: registerContainerCommands },
   { commands: ['sandbox', 'sb'], register: registerSandboxCommands },
   { commands: ['guest', 'image', 'profile', 'doctor'], register: registerHostCommands },
   { commands: ['version'], register: registerVersionCommand },
   { commands: ['daemon'], register: registerDaemonCommands },
+  { commands: ['completion'], register: registerCompletionCommands },
 ];
 
 /** Building all commands takes a tenth of the time of a short one; they are all needed only for help, and to tell what there is not. */

@@ -136,7 +136,7 @@ export class FakeDaemon {
         return {};
       },
       getSandboxStats: async ({ sandboxId }) => ({
-        sandboxId: this.#sandbox(sandboxId).id,
+        sandboxId: this.#sandbox(sandboxId).id, at: new Date(),
         processes: [{ role: 'vmm', pid: 7, cpu: { seconds: 2n }, rssBytes: 3n << 20n, pssBytes: 2n << 20n }],
         guestMemory: { usageBytes: 1n << 20n, limitBytes: 4n << 20n }, guestLoad1: 0.5,
       }),

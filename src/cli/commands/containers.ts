@@ -11,7 +11,7 @@ export function registerContainerCommands(program: Command, bind: Bind): void {
     .option('-a, --all', 'also those that do not run');
   bind(ps, async () => (await import('../actions/ps.ts')).ps);
 
-  const inspect = program.command('inspect <name...>').description('everything known of containers or sandboxes, as JSON');
+  const inspect = program.command('inspect <container|sandbox...>').description('everything known of containers or sandboxes, as JSON');
   bind(inspect, async () => (await import('../actions/inspect.ts')).inspect);
 
   const logs = program.command('logs <container>')
@@ -27,12 +27,19 @@ export function registerContainerCommands(program: Command, bind: Bind): void {
     .option('--no-stream', 'only once');
   bind(stats, async () => (await import('../actions/stats.ts')).stats);
 
+  const top = listingOptions(program.command('top'))
+    .description('what all sandboxes and their containers use, as it changes; q leaves')
+    .option('--interval <duration>', 'how often it is drawn, and over which time CPU use is counted', '1s')
+    .option('--sort <cpu|memory|pss|uptime|name>', 'what comes first', 'cpu')
+    .option('--no-stream', 'only once, as where there is no terminal');
+  bind(top, async () => (await import('../actions/top.ts')).top);
+
   const events = program.command('events')
     .description('what happens, as it happens; filters: sandbox, container, type')
     .option('--since <cursor>', 'go on after this cursor; 0: from the oldest kept')
     .option('-f, --filter <key=value>', 'show only what matches (many times)', collect, [])
     .option('--no-follow', 'end after what is kept')
-    .option('-o, --output <form>', 'text or json (one line an event)', 'text');
+    .option('-o, --output <text|json>', 'form of the output; json: one line an event', 'text');
   bind(events, async () => (await import('../actions/events.ts')).events);
 }
 

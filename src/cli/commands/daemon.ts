@@ -20,6 +20,6 @@ export function registerDaemonCommands(program: Command, bind: Bind): void {
 
   const status = group.command('status')
     .description('whether the daemon runs (exit code 3: no)')
-    .option('-o, --output <form>', 'text or json', 'text');
+    .option('-o, --output <text|json>', 'form of the output', 'text');
   bind(status, async () => (await import('../actions/daemon-status.ts')).daemonStatus);
 }

@@ -5,7 +5,7 @@ import { collect, listingOptions } from './options.ts';
 /** The commands about the host and what the daemon keeps on it. */
 export function registerHostCommands(program: Command, bind: Bind): void {
   const guest = program.command('guest').description('what VMs boot');
-  const build = guest.command('build <name>')
+  const build = guest.command('build <guest>')
     .description('build a guest from the distribution\'s packages')
     .option('--kernel <package-or-file>', 'another kernel')
     .option('--module <name>', 'kernel module (many times)', collect, [])
@@ -36,6 +36,6 @@ export function registerVersionCommand(program: Command, bind: Bind): void {
   const version = program.command('version')
     .description('our version, and the daemon\'s when it runs')
     .option('--client', 'only ours')
-    .option('-o, --output <form>', 'text or json', 'text');
+    .option('-o, --output <text|json>', 'form of the output', 'text');
   bind(version, async () => (await import('../actions/version.ts')).version);
 }

@@ -5,7 +5,7 @@ import { defaultDetachKeys } from '../stream/detach-keys.ts';
 export const collect = (value: string, previous: string[]): string[] => [...previous, value];
 
 export const listingOptions = (command: Command): Command =>
-  command.option('-o, --output <form>', 'table, wide or json', 'table');
+  command.option('-o, --output <table|wide|json>', 'form of the output', 'table');
 
 export const idListingOptions = (command: Command, what: string): Command =>
   listingOptions(command)
@@ -22,7 +22,7 @@ export const sessionOptions = (command: Command): Command =>
 export const sandboxOptions = (command: Command): Command =>
   command
     .option('--hostname <name>', 'host name inside the sandbox')
-    .option('--profile <name>', 'profile of the VM (viv profile ls)')
+    .option('--profile <profile>', 'profile of the VM (viv profile ls)')
     .option('--set <key=value>', 'change a key of the profile that it lets callers change (many times)', collect, [])
     .option('--cpus <number>', 'CPUs that the workload may use')
     .option('-m, --memory <size>', 'memory that the workload may use, as 512m')

@@ -10,7 +10,7 @@ export function registerSandboxCommands(program: Command, bind: Bind): void {
     .description('boot a VM that is ready to take containers, and print its id')
     .option('--name <name>', 'name of the sandbox')
     .option('--timings', 'print the phases and their times to standard error')
-    .option('-o, --output <form>', 'json: the whole answer');
+    .option('-o, --output <json>', 'json: the whole answer');
   bind(create, async () => (await import('../actions/sandbox-lifecycle.ts')).createSandbox);
 
   const list = idListingOptions(group.command('ls').alias('list'), 'sandboxes').description('list sandboxes; filters: label, state, name, id');
