@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../base/abort.ts';
 import { toDomainError } from '../../core/model/errors.ts';
 import type { Cause, ExitStatus } from '../../core/model/outcome.ts';
 import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
@@ -22,11 +23,19 @@ const LOST_EXIT_CODE = 255;
 export async function stopRun(unit: SandboxUnit, options: RunOptions, signal: AbortSignal): Promise<void> {
   const run = new PlanRun(unit, 'stop', options.timer ?? new PhaseTimer(unit.deps.clock));
   unit.hint('OPERATOR_STOP', options.force === true ? 'stopped with force' : 'stopped');
-  if (options.force !== true && unit.agent?.current !== undefined) {
+  if (options.force !== true && unit.agent?.current !== undefined) await gracefully(unit, run, options, signal);
+  await finish(unit, run, { cause: 'OPERATOR_STOP', causeDetail: options.force === true ? 'stopped with force' : '' });
+}
+
+/** What a guest is asked before its VM ends. Its VM ends all the same when that fails: a stop that was begun is never left half way. */
+async function gracefully(unit: SandboxUnit, run: PlanRun<'stop'>, options: RunOptions, signal: AbortSignal): Promise<void> {
+  try {
     await run.step('containers', () => stopContainers(unit, options.graceMs ?? unit.deps.stopGraceMs, signal), { signal });
     await run.step('guest', () => guestDown(unit), { signal });
+  } catch (error) {
+    throwIfAborted(signal);
+    unit.log.warn({ error }, 'not stopped with grace; its VM ends now');
   }
-  await finish(unit, run, { cause: 'OPERATOR_STOP', causeDetail: options.force === true ? 'stopped with force' : '' });
 }
 
 /** The VM has ended by itself (or its files are gone): what it leaves behind is cleaned up. The cause is in the record already. */

@@ -154,6 +154,16 @@ describe('a sandbox', () => {
     expect(value).toMatchObject({ state: 'running', cause: undefined });
   });
 
+  it.each(['stop/containers/before', 'stop/containers/after', 'stop/guest/before'])('ends all the same when its graceful part fails at %s', async (point) => {
+    const world = new World();
+    world.failpoints = { reach: (reached) => (reached === point ? Promise.reject(new DomainError('HOST_RESOURCE', 'broken')) : undefined) };
+    const services = world.services();
+    await runningContainer(services);
+    await services.sandboxes.stop('sb', { force: false, graceMs: undefined }, CALL);
+    expect(services.sandboxes.get('sb')).toMatchObject({ state: 'stopped', cause: 'OPERATOR_STOP' });
+    expect(onlyVm(world).alive).toBe(false);
+  });
+
   it('has the pid of a container\'s first process in the guest while it runs', async () => {
     const world = new World();
     const services = world.services();
