@@ -59,7 +59,8 @@ export async function judge(client: MatrixClient, subject: Subject, sandbox: San
   const wrong: string[] = [];
   if (!mayEndAs(cell).has(state)) wrong.push(`it is ${state}${sandbox === undefined ? '' : ` (${sandbox.causeDetail})`}, not ${[...mayEndAs(cell)].join(' or ')}`);
   if (sandbox === undefined || !isLive(sandbox.state)) {
-    if (vmm !== undefined && lives(vmm)) wrong.push(`its VMM, pid ${vmm.pid}, still runs`);
+    // What could not be taken down whole says so, and names what is left.
+    if (state !== 'failed' && vmm !== undefined && lives(vmm)) wrong.push(`its VMM, pid ${vmm.pid}, still runs`);
     return wrong;
   }
   if (KEEP_THE_VM.has(cell.plan) && (vmm === undefined || sandbox.vmmPid !== vmm.pid || !lives(vmm))) wrong.push(`its VMM was ${vmm?.pid ?? 0} and is ${sandbox.vmmPid}`);

@@ -85,12 +85,10 @@ export function treat(daemon: TestDaemon, subject: Subject, stopped: Set<number>
   if (guest === 'healthy') return;
   const pid = subject.vmm?.pid ?? daemon.vmmOf(subject.name);
   if (pid === undefined) return;
-  if (guest === 'stopped') {
-    process.kill(pid, 'SIGSTOP');
-    stopped.add(pid);
-    return;
-  }
-  if (lives({ pid, startTime: startTimeOf(pid) ?? '' })) process.kill(pid, 'SIGKILL');
+  // A run that went on may have ended it in this very moment.
+  if (!lives({ pid, startTime: startTimeOf(pid) ?? '' })) return;
+  process.kill(pid, guest === 'stopped' ? 'SIGSTOP' : 'SIGKILL');
+  if (guest === 'stopped') stopped.add(pid);
 }
 
 export interface RoundProblem {
@@ -102,7 +100,7 @@ export interface RoundProblem {
 export async function runThrough(daemon: TestDaemon, client: MatrixClient, points: ArmedPoints, subjects: readonly Subject[]): Promise<readonly RoundProblem[]> {
   const problems: RoundProblem[] = [];
   await each(subjects, REQUESTS_AT_ONCE, async (subject) => {
-    const problem = await runOne(daemon, client, points, subject);
+    const problem = await runOne(daemon, client, points, subject).catch((error: unknown) => `its request could not be followed: ${String(error)}`);
     if (problem !== undefined) problems.push({ cell: subject.cell, problem });
   });
   return problems;

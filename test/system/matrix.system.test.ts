@@ -31,6 +31,16 @@ async function settled(client: MatrixClient): Promise<readonly Sandbox[]> {
   }
 }
 
+/** Deletes every sandbox by a daemon in which nothing is armed any more. */
+async function clear(daemon: TestDaemon): Promise<void> {
+  await daemon.crash();
+  await daemon.boot();
+  using client = new MatrixClient(daemon.host);
+  await each(await settled(client), JUDGED_AT_ONCE, async ({ id }) => {
+    await client.sandboxes.deleteSandbox({ sandboxId: id, force: true });
+  });
+}
+
 describe('the fault matrix, on fake VMMs', () => {
   it('every step of every plan × before, after, between × killed, fails, hangs, caller leaves × VM healthy, stopped, dead', { timeout: LIMIT_MS }, async () => {
     const { cells, pruned } = generate();
@@ -75,6 +85,7 @@ describe('the fault matrix, on fake VMMs', () => {
       expect({ problems: problems.map(({ cell, problem }) => `${cellName(cell)}: ${problem}`), loose }).toEqual({ problems: [], loose: [] });
     } finally {
       goOn(stopped);
+      await clear(daemon);
       await daemon[Symbol.asyncDispose]();
     }
   });
