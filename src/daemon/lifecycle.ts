@@ -8,6 +8,7 @@ import { readInstanceId } from '../host/instance-id.ts';
 import { readProcessUsage } from '../host/proc-usage.ts';
 import type { PromMetrics } from '../host/prom-metrics.ts';
 import { sandboxRegistry } from '../host/sandbox-metrics.ts';
+import type { ServiceManager } from '../host/service-manager.ts';
 import { UndoStack } from '../base/async-stack.ts';
 import { MetricsHttp } from './api/metrics-http.ts';
 import { ApiServer } from './api/server.ts';
@@ -22,6 +23,8 @@ const CLOSE_MS = 2000;
 export interface DaemonParts {
   readonly config: DaemonConfig;
   readonly install: InstallPaths;
+  /** Undefined: nobody waits to be told. */
+  readonly serviceManager: ServiceManager | undefined;
   readonly logger: Logger;
   readonly metrics: PromMetrics;
 }
@@ -44,7 +47,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     stack.use(await lockDirectory(config.run));
     const startedAtMs = Date.now();
     const instance = await readInstanceId(config.root, new SystemFiles(), new SystemIdSource());
-    const wired = await wire({ config, install, instance, logger, metrics, startedAtMs });
+    const wired = await wire({ ...parts, instance, startedAtMs });
     stack.defer(() => release(wired));
     const { settled } = await wired.recovery.begin();
     const audits = new AuditSchedule({ audit: wired.audit, clock: wired.deps.clock, log: logger, intervalMs: config.auditInterval, reapOnStart: config.reapOnStart });
@@ -60,7 +63,9 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
       wired.manager.drain();
       wired.deps.hub.close();
     });
+    stack.defer(async () => wired.notifier?.stopping());
     server.setServing(true);
+    await wired.notifier?.ready();
     await wired.deps.hub.publish({ type: 'DAEMON_STARTED', atMs: startedAtMs, sandboxId: '', containerId: '', name: '', message: '', attributes: { pid: String(process.pid), instance } });
     logger.info({ address, instance, root: config.root, run: config.run }, 'serving');
     wired.warmUp().catch((error: unknown) => { logger.warn({ error }, 'the VMM could not be asked'); });
@@ -82,6 +87,7 @@ async function serveMetrics({ config, logger, metrics }: DaemonParts, wired: Wir
 }
 
 async function release(wired: Wired): Promise<void> {
+  wired.notifier?.stop();
   wired.recovery.release();
   for (const exec of wired.registry.execs) exec.release();
   await Promise.all(wired.registry.sandboxes.map((unit) => unit.release()));

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createLogger } from '../host/pino-logger.ts';
+import { takeServiceManager } from '../host/service-manager.ts';
 import { PromMetrics } from '../host/prom-metrics.ts';
 import { ConfigError, loadConfig, type LoadedConfig } from './config.ts';
 import { printConfig } from './config-print.ts';
@@ -34,12 +35,13 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function run({ config }: LoadedConfig, install: ReturnType<typeof installPaths>): Promise<number> {
   process.umask(0o077);
+  const serviceManager = takeServiceManager(process.env, process.pid);
   const logger = createLogger({ level: config.logLevel, format: config.logFormat });
   const stopped = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { resolve(signal); });
   });
   try {
-    const daemon = await startDaemon({ config, install, logger, metrics: new PromMetrics() });
+    const daemon = await startDaemon({ config, install, serviceManager, logger, metrics: new PromMetrics() });
     logger.info({ signal: await stopped }, 'stopping; VMs go on');
     await daemon.stop();
     return 0;

@@ -149,11 +149,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     audit,
     notifier: wireNotifier(parts, host),
     warmUp: () => host.hypervisor.probe(profiles.resolve('default', {}).hypervisorPath),
-    close: async () => {
-      await requestJournal.close();
-      await journal.close();
-      host.helper.close();
-    },
+    close: () => closeAll([requestJournal, journal], host.helper),
   };
 }
 
@@ -172,6 +168,11 @@ function wireBasics({ config, logger, metrics, instance, serviceManager }: Wirin
   const probe = new QemuProbe({ runner, files, logger, cacheDir: `${config.root}/cache` });
   const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner, helper };
+}
+
+async function closeAll(journals: readonly { close: () => Promise<void> }[], helper: HostCalls): Promise<void> {
+  for (const journal of journals) await journal.close();
+  helper.close();
 }
 
 function wireNotifier({ serviceManager: manager, logger }: WiringParts, { clock, helper }: Basics): ServiceNotifier | undefined {

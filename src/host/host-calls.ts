@@ -6,6 +6,7 @@ import type { HelperAnswer, HelperCall } from './helper-session.ts';
 import { isObject } from './launcher-record.ts';
 
 const MOUNT_MS = 10_000;
+const NOTIFY_MS = 10_000;
 /** The launcher answers after execve of the child, which takes milliseconds; a loaded host may need more. */
 const LAUNCH_MS = 15_000;
 /** A tree may be large and its disk slow; it blocks nothing else. */
@@ -19,7 +20,7 @@ export interface HostCallsParts {
 
 /**
  * What Node can't do itself or only by a costly fork of the whole daemon, asked of a small resident process: launches, mounts,
- * removals (docs/protocols/launcher.md, "serve"). It is started when first needed and again when it died.
+ * removals (docs/protocols/launcher.md, "serve"), and messages to the service manager. It is started when first needed and again when it died.
  */
 export class HostCalls implements MountCalls, TreeRemoval {
   readonly #parts: HostCallsParts;
@@ -42,6 +43,12 @@ export class HostCalls implements MountCalls, TreeRemoval {
 
   async removeTrees(paths: readonly string[], options: WaitOptions = {}): Promise<CallFailure | undefined> {
     return failureOf(await this.#ask({ cmd: 'remove_trees', paths }, { timeoutMs: REMOVE_MS, signal: options.signal, what: `removing ${paths[0] ?? ''}` }, 'again'));
+  }
+
+  /** One datagram to a service manager, with `pid` as its sender. Rejects HOST_RESOURCE when it was not taken. */
+  async notify(socket: string, pid: number, state: string): Promise<void> {
+    const failure = failureOf(await this.#ask({ cmd: 'notify', socket, pid, state }, { timeoutMs: NOTIFY_MS, what: `telling ${socket}` }, 'again'));
+    if (failure !== undefined) throw new DomainError('HOST_RESOURCE', `${socket}: ${failure.message}`, { facts: { errno: failure.errno } });
   }
 
   /** The launcher's answer line, success or refusal: a second launch in one directory finds the first. Not cut short by its caller. */
