@@ -10,8 +10,7 @@ const HOLD_MS = 2500;
 const OVER_MS = 150_000;
 const REACHED_MS = 120_000;
 const LOOK_MS = 25;
-/** Subjects that are prepared, or whose requests run, side by side. */
-const PREPARED_AT_ONCE = 12;
+/** Requests that run side by side; most of them wait. */
 const REQUESTS_AT_ONCE = 150;
 /** A VM that was stopped goes on after this: longer than a fault is held, so that the request meets it stopped. */
 const STANDS_STILL_MS = 8000;
@@ -69,8 +68,8 @@ export async function each<T>(items: readonly T[], atOnce: number, work: (item: 
   }));
 }
 
-export async function prepareAll(client: MatrixClient, subjects: readonly Subject[]): Promise<void> {
-  await each(subjects, PREPARED_AT_ONCE, async (subject) => {
+export async function prepareAll(client: MatrixClient, subjects: readonly Subject[], atOnce: number): Promise<void> {
+  await each(subjects, atOnce, async (subject) => {
     try {
       await prepare(client, subject);
     } catch (error) {

@@ -58,6 +58,16 @@ async function* once<T>(message: T): AsyncIterable<T> {
   yield message;
 }
 
+/** What the cells are played on. */
+export interface Stage {
+  /** `plain`, and `shared` with a directory shared with the guest. */
+  readonly profiles: { readonly plain: string; readonly shared: string };
+  /** A program that counts from 1, a line each, some times a second. */
+  readonly witness: readonly string[];
+  /** VMs that boot side by side. */
+  readonly bootsAtOnce: number;
+}
+
 /** A process that a recycled pid is not taken for. */
 export interface Vmm {
   readonly pid: number;
@@ -67,6 +77,7 @@ export interface Vmm {
 /** What stands ready for one cell. */
 export interface Subject {
   readonly cell: Cell;
+  readonly stage: Stage;
   readonly name: string;
   sandboxId: string;
   /** Counts from 1, a line each; whoever restarts or skips shows. */
@@ -105,7 +116,7 @@ const WITHOUT_TARGET: ReadonlySet<PlanName> = new Set<PlanName>(['pause', 'resum
 
 /** Brings a cell's sandbox to where its plan begins. */
 export async function prepare(client: MatrixClient, subject: Subject): Promise<void> {
-  const { cell } = subject;
+  const { cell, stage } = subject;
   if (cell.plan === 'create') return;
   const { sandbox } = await client.sandboxes.createSandbox({ spec: { name: subject.name, profile: profileOf(cell) } });
   if (sandbox === undefined) throw new Error('no sandbox in the reply');
@@ -115,7 +126,7 @@ export async function prepare(client: MatrixClient, subject: Subject): Promise<v
     return;
   }
   subject.vmm = { pid: sandbox.vmmPid, startTime: startTimeOf(sandbox.vmmPid) ?? '' };
-  subject.witness = await client.container(sandbox.id, ['counter', '200'], true);
+  subject.witness = await client.container(sandbox.id, stage.witness, true);
   if (cell.plan === 'resume') await client.sandboxes.pauseSandbox({ sandboxId: sandbox.id });
   if (WITHOUT_TARGET.has(cell.plan)) return;
   subject.target = await client.container(sandbox.id, ['sleep', '100000'], cell.plan !== 'container-start');
