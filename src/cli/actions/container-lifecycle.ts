@@ -3,6 +3,7 @@ import type { Action } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { failedWith } from '../client/daemon-failure.ts';
 import { required } from './create-container.ts';
+import { Reconnection } from '../stream/reconnection.ts';
 import { forEachOperand } from './for-each-operand.ts';
 
 /** `viv stop`: the stop signal, and SIGKILL after the grace. */
@@ -56,7 +57,8 @@ export const unpause: Action<object> = async (context, operands) => {
 /** `viv wait`: prints each container's exit code when it has ended; ends with 0 itself. */
 export const wait: Action<object> = async (context, operands) => {
   const { containers } = await context.connect('containers');
-  const ends = await Promise.all(operands.map(async (containerId) => required((await containers.waitContainer({ containerId })).exit, 'WaitContainer')));
+  const reconnection = new Reconnection(context);
+  const ends = await Promise.all(operands.map(async (containerId) => required((await reconnection.ask(() => containers.waitContainer({ containerId }))).exit, 'WaitContainer')));
   context.host.stdout.write(ends.map((end) => `${end.code}\n`).join(''));
   return ExitCode.ok;
 };

@@ -11,6 +11,7 @@ import { prettyJson } from '../format/json.ts';
 import { withSlowNotice } from '../format/slow-notice.ts';
 import { renderTimings } from '../format/timings.ts';
 import type { SandboxFlags } from '../requests/container-flags.ts';
+import { Reconnection } from '../stream/reconnection.ts';
 import { sandboxSpec } from '../requests/sandbox-spec.ts';
 import { required } from './create-container.ts';
 import { forEachOperand } from './for-each-operand.ts';
@@ -86,7 +87,8 @@ export const resumeSandbox: Action<object> = async (context, operands) => {
 /** `viv sandbox wait`: prints how each one ended: its state, and the cause when there is one. */
 export const waitSandbox: Action<object> = async (context, operands) => {
   const { sandboxes } = await context.connect('sandboxes');
-  const ends = await Promise.all(operands.map((sandboxId) => sandboxes.waitSandbox({ sandboxId })));
+  const reconnection = new Reconnection(context);
+  const ends = await Promise.all(operands.map((sandboxId) => reconnection.ask(() => sandboxes.waitSandbox({ sandboxId }))));
   for (const end of ends) {
     // A deleted sandbox has no state any more.
     const state = end.state === SandboxState.SANDBOX_STATE_UNSPECIFIED ? 'deleted' : enumText(sandboxStateToJSON(end.state), 'SANDBOX_STATE_');

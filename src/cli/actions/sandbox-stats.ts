@@ -7,6 +7,7 @@ import { listingText, type ListingFlags } from '../format/listing.ts';
 import { describeBytes, describeMs } from '../format/quantity.ts';
 import type { Column } from '../format/table.ts';
 import { writeAll } from '../format/write-all.ts';
+import { Reconnection } from '../stream/reconnection.ts';
 
 interface SandboxStatsFlags extends ListingFlags {
   readonly stream: boolean;
@@ -19,8 +20,9 @@ const clearScreen = '\u001b[H\u001b[J';
 export const sandboxStats: Action<SandboxStatsFlags> = async (context, operands, flags) => {
   const { sandboxes } = await context.connect('sandboxes');
   const onTerminal = context.host.stdout.isTTY === true && flags.stream;
+  const reconnection = new Reconnection(context);
   for (;;) {
-    const found = await sandboxes.getSandboxStats({ sandboxId: operands[0] ?? '' });
+    const found = await reconnection.ask(() => sandboxes.getSandboxStats({ sandboxId: operands[0] ?? '' }));
     const table = listingText(flags, { columns, rows: found.processes, json: GetSandboxStatsResponse.toJSON(found) });
     const text = flags.output === 'json' ? table : `${table}${guestLine(found)}\n`;
     await writeAll(context.host.stdout, `${onTerminal ? clearScreen : ''}${text}`, context.signal);

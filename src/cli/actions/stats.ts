@@ -9,6 +9,7 @@ import { describeBytes } from '../format/quantity.ts';
 import { shortId } from '../format/short-id.ts';
 import type { Column } from '../format/table.ts';
 import { writeAll } from '../format/write-all.ts';
+import { Reconnection } from '../stream/reconnection.ts';
 import { listPages } from './list-pages.ts';
 
 interface StatsFlags extends ListingFlags {
@@ -27,10 +28,12 @@ const clearScreen = '\u001b[H\u001b[J';
 export const stats: Action<StatsFlags> = async (context, operands, flags) => {
   const clients = await context.connect('containers');
   let before = await look(clients, operands);
+  const reconnection = new Reconnection(context);
+  reconnection.stands();
   const onTerminal = context.host.stdout.isTTY === true && flags.stream;
   do {
     await context.host.clock.sleep(intervalMs, context.signal);
-    const current = await look(clients, operands);
+    const current = await reconnection.ask(() => look(clients, operands));
     const rows = [...current].map(([id, now]): Sample => ({ now, before: before.get(id) }));
     const text = listingText(flags, { columns, rows, json: { stats: rows.map(({ now }) => GetContainerStatsResponse.toJSON(now)) } });
     await writeAll(context.host.stdout, `${onTerminal ? clearScreen : ''}${text}`, context.signal);
