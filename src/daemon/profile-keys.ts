@@ -73,6 +73,8 @@ export const PROFILE_KEYS = {
   boot_timeout: field('bootTimeoutMs', durationKind(1000, 600_000)),
   create_timeout: field('createTimeoutMs', durationKind(1000, 3_600_000)),
   stop_timeout: field('stopTimeoutMs', durationKind(1000, 600_000)),
+  vmm_hung_timeout: field('vmmHungTimeoutMs', durationKind(0, 86_400_000)),
+  agent_lost_timeout: field('agentLostTimeoutMs', durationKind(0, 86_400_000)),
   allowed_overrides: field('allowedOverrides', { shape: 'LIST', read: readAllowed, write: (keys) => keys }),
 } as const satisfies { readonly [K in ProfileKey]: { readonly field: keyof Profile } };
 

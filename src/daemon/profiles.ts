@@ -55,6 +55,8 @@ export function builtInDefault(exists: (path: string) => boolean): Profile {
     bootTimeoutMs: 60_000,
     createTimeoutMs: 120_000,
     stopTimeoutMs: 30_000,
+    vmmHungTimeoutMs: 0,
+    agentLostTimeoutMs: 0,
     allowedOverrides: Object.freeze<ProfileKey[]>(['cpus', 'max_cpus', 'memory', 'max_memory', 'accelerator']),
   });
 }

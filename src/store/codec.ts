@@ -60,6 +60,14 @@ export function maybe<T>(codec: Codec<T>): Codec<T | undefined> {
   };
 }
 
+/** A key that a record of an earlier day lacks. */
+export function orElse<T>(codec: Codec<T>, fallback: T): Codec<T> {
+  return {
+    encode: (value) => codec.encode(value),
+    decode: (json, path) => (json === undefined ? fallback : codec.decode(json, path)),
+  };
+}
+
 export function list<T>(item: Codec<T>): Codec<readonly T[]> {
   return {
     encode: (values) => values.map((value) => item.encode(value)),

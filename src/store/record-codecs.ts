@@ -3,7 +3,7 @@ import type { Cause, Condition, ExitStatus, Mode, Phase } from '../core/model/ou
 import type { Profile, ProfileKey } from '../core/model/profile.ts';
 import type { GuestInfo } from '../core/ports/agent.ts';
 import type { VmRef, VmSpec } from '../core/ports/hypervisor.ts';
-import { dictionary, flag, list, maybe, number, object, oneOf, text } from './codec.ts';
+import { dictionary, flag, list, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
 
 export const cause: Codec<Cause> = oneOf<Cause>({
@@ -40,7 +40,7 @@ const profileKey: Codec<ProfileKey> = oneOf<ProfileKey>({
   hypervisor: true, hypervisor_path: true, accelerator: true, machine: true, cpu_model: true, cpus: true, max_cpus: true, memory: true,
   max_memory: true, memory_overhead: true, guest: true, kernel: true, initrd: true, image: true, kernel_params: true, hugepages: true,
   shared_fs: true, virtiofsd_path: true, virtiofs_cache: true, agent: true, guest_hook_path: true, boot_timeout: true, create_timeout: true, stop_timeout: true,
-  allowed_overrides: true,
+  vmm_hung_timeout: true, agent_lost_timeout: true, allowed_overrides: true,
 });
 
 export const profile: Codec<Profile> = object<Profile>({
@@ -69,6 +69,8 @@ export const profile: Codec<Profile> = object<Profile>({
   bootTimeoutMs: number,
   createTimeoutMs: number,
   stopTimeoutMs: number,
+  vmmHungTimeoutMs: orElse(number, 0),
+  agentLostTimeoutMs: orElse(number, 0),
   allowedOverrides: list(profileKey),
 });
 

@@ -10,6 +10,7 @@ interface Waiting {
 /** Time that the test moves. */
 export class ManualClock implements Clock {
   #nowMs: number;
+  #wallAheadMs = 0;
   #order = 0;
   readonly #startedAtMs: number;
   readonly #waiting = new Set<Waiting>();
@@ -25,11 +26,16 @@ export class ManualClock implements Clock {
   }
 
   wallMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#wallAheadMs;
   }
 
   monotonicMs(): number {
     return this.#nowMs - this.#startedAtMs;
+  }
+
+  /** Somebody sets the wall clock; nothing else moves. */
+  jump(ms: number): void {
+    this.#wallAheadMs += ms;
   }
 
   timer(ms: number, callback: () => void): Disposable {

@@ -32,6 +32,8 @@ export function profile(change: Partial<Profile> = {}): Profile {
     bootTimeoutMs: 30_000,
     createTimeoutMs: 60_000,
     stopTimeoutMs: 20_000,
+    vmmHungTimeoutMs: 0,
+    agentLostTimeoutMs: 0,
     allowedOverrides: [],
     ...change,
   };

@@ -2,10 +2,9 @@ import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DomainEvent } from '../../src/core/model/events.ts';
 import type { AgentEvent, ContainerSetup, GuestAgent, GuestFeature, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
 import type { Failpoints } from '../../src/core/ports/failpoints.ts';
-import type { ProcessEnd, SupervisedProcess } from '../../src/core/ports/host.ts';
+import type { ProcessEnd } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
 import type { ContainerLog } from '../../src/core/ports/logs.ts';
-import type { Metrics } from '../../src/core/ports/telemetry.ts';
 import { deferred, raceSignal } from '../../src/base/abort.ts';
 import { DomainError } from '../../src/core/model/errors.ts';
 import { parseInstanceId } from '../../src/core/model/ids.ts';
@@ -22,6 +21,7 @@ import { ManualClock } from './manual-clock.ts';
 import { MemoryJournal, MemoryLog } from './memory-keepers.ts';
 import { MemoryLogger } from './memory-logger.ts';
 import { profile } from './records.ts';
+import { endedProcess, memoryCgroups, SILENT } from './world-parts.ts';
 
 const ENDED: ProcessEnd = { kind: 'signalled', code: 0, signal: 9, atMs: 0, stderrTail: '', cpuMs: 0, maxRssKib: 0 };
 const ENCODER = new TextEncoder();
@@ -50,6 +50,9 @@ export class World {
   /** The containers that its guests were asked for. */
   readonly asked: ContainerSetup[] = [];
   readonly ended: string[] = [];
+  /** Says of the last guest that was connected to whether it is well. */
+  healthOf: ((problem: string | undefined) => void) | undefined;
+  profile = profile();
   bootId = 'boot-1';
   failpoints: Failpoints | undefined;
   generation = 0;
@@ -130,7 +133,10 @@ export class World {
           return vm.agent(this);
         },
       },
-      watchHealth: () => ({ start: () => undefined, rest: () => undefined, stop: () => undefined }),
+      watchHealth: (_agent, onChange) => {
+        this.healthOf = onChange;
+        return { start: () => undefined, rest: () => undefined, stop: () => undefined };
+      },
       shares: {
         start: async (place, options) => {
           await this.at('share', options?.signal);
@@ -159,23 +165,9 @@ export class World {
         storages: () => [],
       },
       hooks: { check: () => undefined, run: async () => undefined },
-      cgroups: {
-        root: '/cg',
-        problem: '',
-        places: (owner) => [`${this.cgroupRoot}/${owner}`],
-        make: async (places) => {
-          await this.at('cgroup');
-          for (const place of places) this.cgroups.set(place, 0);
-          return places;
-        },
-        remove: async (places) => {
-          await this.at('cgroup-remove');
-          for (const place of places) this.cgroups.delete(place);
-        },
-        oomKills: async (places) => places.map((place) => this.cgroups.get(place)).find((count) => count !== undefined),
-      },
+      cgroups: memoryCgroups(this),
       directories: { make: async () => undefined, remove: async () => { await this.at('remove'); } },
-      profiles: { resolve: () => profile() },
+      profiles: { resolve: () => this.profile },
       guests: { resolve: async () => ({ kernel: '/vmlinux', initrd: '/initrd' }) },
       admission: new Admission({ memoryBytes: 4 * 256 * 1024 * 1024, maxSandboxes: 100, bootConcurrency: 4, queueLength: 10, queueTimeoutMs: 1000, ...limits }, this.clock),
       places: new Places('/lib', '/run', instance),
@@ -376,19 +368,3 @@ async function* outputOf(process: FakeProcess, from: bigint, signal: AbortSignal
     await raceSignal(changed, signal);
   }
 }
-
-function endedProcess(end: ProcessEnd): SupervisedProcess {
-  return { identity: { pid: 42, startTime: '1', bootId: 'boot-1' }, launcherPid: 41, directory: '', ended: Promise.resolve(end), end, signal: async () => undefined, tail: async () => '', release: () => undefined };
-}
-
-const SILENT: Metrics = {
-  rpc: () => undefined,
-  agentRpc: () => undefined,
-  phase: () => undefined,
-  sandboxState: () => undefined,
-  ended: () => undefined,
-  dropped: () => undefined,
-  checkpointFailures: () => undefined,
-  unsaved: () => undefined,
-};
-

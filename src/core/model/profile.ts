@@ -32,6 +32,9 @@ export interface Profile {
   readonly bootTimeoutMs: number;
   readonly createTimeoutMs: number;
   readonly stopTimeoutMs: number;
+  /** A VMM whose monitor is mute, or a guest whose agent is, for so long is ended; 0: it is only told. */
+  readonly vmmHungTimeoutMs: number;
+  readonly agentLostTimeoutMs: number;
   /** Keys that a caller may override, matched exactly. */
   readonly allowedOverrides: readonly ProfileKey[];
 }
@@ -62,4 +65,6 @@ export type ProfileKey =
   | 'boot_timeout'
   | 'create_timeout'
   | 'stop_timeout'
+  | 'vmm_hung_timeout'
+  | 'agent_lost_timeout'
   | 'allowed_overrides';

@@ -26,6 +26,7 @@ export class AgentHandle {
   readonly #end = new AbortController();
   #agent: GuestAgent | undefined;
   #health: HealthCheck | undefined;
+  #reachable = true;
   #loss: Deferred<undefined> = deferred<undefined>();
   #next: Deferred<GuestAgent> = deferred<GuestAgent>();
 
@@ -109,7 +110,7 @@ export class AgentHandle {
 
   #take(agent: GuestAgent): void {
     this.#agent = agent;
-    this.#health = this.#options.watchHealth(agent, (problem) => { this.#options.onReachable(problem === undefined, problem ?? ''); });
+    this.#health = this.#options.watchHealth(agent, (problem) => { this.#tell(problem === undefined, problem ?? ''); });
     this.#health.start();
     const next = this.#next;
     agent.onEvent((event) => {
@@ -132,18 +133,24 @@ export class AgentHandle {
     void this.#reconnect(error.message);
   }
 
+  /** Only news. */
+  #tell(reachable: boolean, detail: string): void {
+    if (reachable && this.#reachable) return;
+    this.#reachable = reachable;
+    this.#options.onReachable(reachable, detail);
+  }
+
   async #reconnect(detail: string): Promise<void> {
     const { signal } = this.#end;
-    let told = false;
     while (!this.#closed()) {
       try {
         await this.connect(RECONNECT_DEADLINE_MS, { signal });
-        if (told) this.#options.onReachable(true, '');
+        // Also after checks that failed before the link was lost: a new watch knows nothing of these.
+        this.#tell(true, '');
         return;
       } catch (error) {
         if (this.#closed()) return;
-        if (!told) this.#options.onReachable(false, `${detail}; ${String(error)}`);
-        told = true;
+        if (this.#reachable) this.#tell(false, `${detail}; ${String(error)}`);
         await this.#options.clock.sleep(RECONNECT_PAUSE_MS, { signal }).catch(() => undefined);
       }
     }

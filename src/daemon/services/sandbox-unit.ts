@@ -15,6 +15,7 @@ import { judge, judgeProcess } from './cause-of-end.ts';
 import type { RunOptions } from './change.ts';
 import type { Deps } from './deps.ts';
 import { SandboxActor } from './sandbox-actor.ts';
+import { SilenceLimit } from './silence-limit.ts';
 import type { ContainerUnit } from './container-unit.ts';
 
 /** A long piece of work on the whole sandbox; at most one at a time. */
@@ -38,6 +39,8 @@ export class SandboxUnit {
   readonly log: Logger;
   readonly containers = new Map<string, ContainerUnit>();
   readonly #runs: Runs;
+  /** By the condition that tells of the silence. */
+  readonly #silence: ReadonlyMap<string, SilenceLimit>;
   readonly #serial = new Serial();
   /** A pause of the VM waits for calls to its guest that are under way, and later calls wait for the pause. */
   readonly gate = new Gate();
@@ -54,6 +57,10 @@ export class SandboxUnit {
     this.log = deps.log.child({ sandbox: record.id });
     this.actor = new SandboxActor(deps, record);
     this.#runs = runs;
+    this.#silence = new Map([
+      ['monitor_unreachable', this.#silenceLimit('VMM_HUNG', record.profile.vmmHungTimeoutMs, 'its monitor')],
+      ['agent_unreachable', this.#silenceLimit('AGENT_LOST', record.profile.agentLostTimeoutMs, "its guest's agent")],
+    ]);
     this.actor.onEffect((effect, options) => { this.#onEffect(effect, options); });
   }
 
@@ -113,12 +120,16 @@ export class SandboxUnit {
 
   /** Sets or clears something that an operator should know. */
   async condition(name: string, message: string | undefined): Promise<void> {
+    const limit = this.#silence.get(name);
+    if (message === undefined) limit?.heard();
+    else limit?.silent();
     const atMs = this.deps.clock.wallMs();
     await this.actor.commit({ target: 'condition', name, message, atMs }).catch((error: unknown) => { this.log.warn({ error }, 'condition not recorded'); });
   }
 
   /** Lets go of everything that lives; the VM goes on. */
   async release(): Promise<void> {
+    this.#endListening();
     await Promise.all([...this.containers.values()].map((container) => container.release()));
     this.agent?.close();
     this.session?.release();
@@ -128,6 +139,7 @@ export class SandboxUnit {
 
   /** Forgets the VM's connections, to be found anew; the VM goes on. */
   letGo(): void {
+    this.#endListening();
     this.agent?.close();
     this.session?.release();
     this.share?.release();
@@ -174,12 +186,26 @@ export class SandboxUnit {
     }
   }
 
+  #silenceLimit(cause: Cause, limitMs: number, who: string): SilenceLimit {
+    const counts = (): boolean => this.record.state === 'ready' || this.record.state === 'running';
+    return new SilenceLimit({ clock: this.deps.clock, limitMs, counts, onLimit: () => {
+      if (this.session === undefined) return;
+      this.hint(cause, `${who} was silent for ${limitMs / 1000} s`);
+      this.#endVm(this.session);
+    } });
+  }
+
+  #endListening(): void {
+    for (const limit of this.#silence.values()) limit.heard();
+  }
+
   #endVm(session: VmSession): void {
     session.kill().catch((error: unknown) => { this.log.error({ error }, 'the VM could not be ended'); });
   }
 
   async #onVmEnded(session: VmSession, end: ProcessEnd): Promise<void> {
     if (this.session !== session) return;
+    this.#endListening();
     // What was heard before the end; what is heard while the end is looked into follows from it.
     const hint = this.#hint;
     const consoleTail = await session.consoleTail(CONSOLE_TAIL_BYTES).catch(() => '');

@@ -1,6 +1,6 @@
 import { linkSignals } from '../../base/abort.ts';
 import type { LinkedSignal } from '../../base/abort.ts';
-import { DomainError } from '../../core/model/errors.ts';
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { Clock, SocketDialer, WaitOptions } from '../../core/ports/host.ts';
 import type { VmEvent, VmStatus } from '../../core/ports/hypervisor.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
@@ -15,6 +15,8 @@ const HANDSHAKE_MS = 10_000;
 export const DEATH_GRACE_MS = 300;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
+/** Between two questions to a monitor that is connected: a VMM that hangs keeps its connections. */
+const ASK_MS = 15_000;
 
 export interface MonitorParts {
   readonly path: string;
@@ -41,12 +43,13 @@ export class Monitor implements Disposable {
   async connect(options: { readonly deadlineMs: number; readonly signal?: AbortSignal | undefined }): Promise<QmpVersion> {
     const version = await this.#open(options.deadlineMs, options.signal);
     this.#emitMissed('starting');
+    void this.#watch();
     return version;
   }
 
   /** In place of `connect`, when the VM is known to live but its monitor did not answer: goes on trying. */
   reconnectLater(detail: string): void {
-    void this.#recover(detail);
+    void this.#recover(detail).then(() => this.#watch());
   }
 
   /** Rejects DEADLINE, VMM_FAILED, or the signal's reason. */
@@ -91,6 +94,24 @@ export class Monitor implements Disposable {
       throw error;
     });
     return version;
+  }
+
+  /** Asks from time to time whether it still answers, and tells when that changes. Ends when the monitor is disposed of. Never rejects. */
+  async #watch(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock, emit, logger } = this.#parts;
+    let mute = false;
+    const next = (): Promise<boolean> => clock.sleep(ASK_MS, { signal }).then(() => true, () => false);
+    while (await next()) {
+      // A lost connection is told, and connected again, elsewhere.
+      if (this.#connection === undefined) continue;
+      const problem = await this.status({ signal }).then(() => undefined, toDomainError);
+      if (signal.aborted || (problem !== undefined && problem.reason !== 'DEADLINE')) continue;
+      if (problem === undefined && mute) emit({ kind: 'monitor-back' });
+      if (problem !== undefined && !mute) emit({ kind: 'monitor-lost', detail: problem.message });
+      if ((problem !== undefined) !== mute) logger.warn({ detail: problem?.message }, problem === undefined ? 'monitor answers again' : 'monitor does not answer');
+      mute = problem !== undefined;
+    }
   }
 
   /** Tells of the loss, then tries ever less often. Ends with success or when the monitor is disposed of. One at a time. */

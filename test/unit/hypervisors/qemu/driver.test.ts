@@ -55,6 +55,27 @@ async function launched(): Promise<{ session: VmSession; qmp: ReturnType<typeof 
   return { session, qmp, events };
 }
 
+describe('a monitor that keeps its connection', () => {
+  it('and does not answer is told once, and again when it answers', async () => {
+    const { qmp, events } = await launched();
+    qmp.mute = true;
+    await clock.advance(60_000);
+    expect(events.map(({ kind }) => kind)).toEqual(['monitor-lost']);
+    qmp.mute = false;
+    await clock.advance(30_000);
+    expect(events.map(({ kind }) => kind)).toEqual(['monitor-lost', 'monitor-back']);
+    expect(processOf().signals).toEqual([]);
+  });
+
+  it('is not asked any more once it was let go of', async () => {
+    const { session, qmp } = await launched();
+    session.release();
+    await clock.advance(120_000);
+    expect(qmp.commands).toEqual(['qmp_capabilities', 'query-status']);
+    expect(clock.pending).toBe(0);
+  });
+});
+
 describe('launch', () => {
   it('starts QEMU without privileges, connects and asks for the state', async () => {
     const { session, qmp } = await launched();
