@@ -13,7 +13,7 @@ const LOOK_MS = 200;
 /** A VMM that stands still while the daemon comes back must not be taken for dead. */
 const STAND_STILL_MS = 3000;
 /** Parked requests hold their places, so there must be one for each cell. */
-const FLAGS = ['--admission-memory', '1TiB', '--admission-max-sandboxes', '5000', '--admission-queue-length', '5000', '--admission-boot-concurrency', '1000', '--recovery-concurrency', '1000', '--health-interval', '5s'];
+const FLAGS = ['--admission-memory', '1TiB', '--admission-max-sandboxes', '5000', '--admission-queue-length', '5000', '--admission-boot-concurrency', '1000', '--recovery-concurrency', '1000', '--health-interval', '30s'];
 
 export interface Verdict {
   /** A line for each thing that is not as it must be, with its cell. */

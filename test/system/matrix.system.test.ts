@@ -11,7 +11,7 @@ const ONLY = process.env['VIVARIUM_MATRIX_ONLY'] ?? '';
 const PATIENT = 'boot_timeout = "60s"\ncreate_timeout = "120s"';
 const PLAIN = [`hypervisor_path = "${FAKE_VMM}"`, 'accelerator = "tcg"', 'shared_fs = "none"', 'memory = "64MiB"', 'memory_overhead = "0MiB"', PATIENT].join('\n');
 
-const FAKE: Stage = { profiles: { plain: PLAIN, shared: PLAIN.replace('"none"', '"virtiofs"') }, witness: ['counter', '200'], bootsAtOnce: 12 };
+const FAKE: Stage = { profiles: { plain: PLAIN, shared: PLAIN.replace('"none"', '"virtiofs"') }, witness: ['counter', '1000'], bootsAtOnce: 12 };
 const REAL: Stage = { profiles: { plain: PATIENT, shared: PATIENT }, witness: ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'], bootsAtOnce: 3 };
 
 /** One of each plan, where the real parts differ most from the fake ones. */
