@@ -61,10 +61,18 @@ function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Par
   if (next.kind === 'ignored') return { kind: 'ignored' };
   if (next.kind === 'refused') throw wrongState(record, kind);
   const state = next.to === 'gone' ? record.state : next.to === 'ready' && record.started === true ? 'running' : next.to;
-  const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: record.causeDetail } : {};
+  const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: record.causeDetail } : askedFor(kind, state, patch);
   const base = state === 'stopped' ? withoutCondition(record, ...OF_A_VM) : record;
   const started = state === 'running' ? true : kind === 'boot-requested' ? undefined : record.started;
-  return { kind: 'changed', record: { ...base, ...patch, ...first, state, started, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+  // A boot that fails for an end of its VM has its own words. Only here is it known whether the boot was over when its VM ended.
+  const facts = state === 'creating' && (kind === 'vm-ended' || kind === 'share-ended') ? {} : patch;
+  return { kind: 'changed', record: { ...base, ...facts, ...first, state, started, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+}
+
+/** The end of a sandbox that nothing else has ended is its operator's wish, from the moment of the request: whatever ends meanwhile follows from that. */
+function askedFor(kind: SandboxEventKind, state: SandboxRecord['state'], patch: Partial<SandboxRecord>): Partial<SandboxRecord> {
+  const ends = kind.endsWith('-requested') && (state === 'stopping' || state === 'deleting');
+  return ends && patch.cause === undefined ? { cause: 'OPERATOR_STOP', causeDetail: state === 'deleting' ? 'deleted' : 'stopped' } : {};
 }
 
 function newContainer(record: SandboxRecord, container: ContainerRecord): Outcome {

@@ -236,9 +236,7 @@ export class SandboxUnit {
   }
 
   async #report(what: { kind: 'vm-ended' | 'share-ended'; cause: Cause; detail: string; consoleTail: string; reason: DomainError }): Promise<void> {
-    // A boot that fails for it has its own words, and a stop had its cause first.
-    const { state } = this.record;
-    const patch = state === 'ready' || state === 'running' || state === 'paused' || state === 'recovering' ? { cause: what.cause, causeDetail: what.detail, consoleTail: what.consoleTail } : {};
+    const patch = { cause: what.cause, causeDetail: what.detail, consoleTail: what.consoleTail };
     await this.actor.commit({ target: 'sandbox', kind: what.kind, patch, run: { reason: what.reason } }).catch((error: unknown) => { this.log.error({ error }, 'end of the VM not recorded'); });
   }
 

@@ -20,6 +20,12 @@ describe('apply', () => {
     expect(outcome).toMatchObject({ kind: 'changed', record: { state: 'stopped', cause: 'GUEST_PANIC', causeDetail: 'oops' } });
   });
 
+  it.each(['vm-ended', 'share-ended'] as const)('takes the cause of %s once the boot is over, and leaves a boot that fails its own', (kind) => {
+    const change: Change = { target: 'sandbox', kind, patch: { cause: 'VMM_CRASH', causeDetail: 'signal 9', consoleTail: 'x' } };
+    expect(apply(sandboxRecord({ state: 'ready' }), change)).toMatchObject({ record: { state: 'stopping', cause: 'VMM_CRASH', causeDetail: 'signal 9' } });
+    expect(apply(sandboxRecord({ state: 'creating' }), change)).toMatchObject({ record: { state: 'creating', cause: undefined, causeDetail: '', consoleTail: '' } });
+  });
+
   it('forgets the cause of the last life when it boots again', () => {
     const record = sandboxRecord({ state: 'stopped', cause: 'OPERATOR_STOP', causeDetail: 'x' });
     const outcome = apply(record, { target: 'sandbox', kind: 'boot-requested', patch: { cause: undefined, causeDetail: '' } });
