@@ -11,8 +11,9 @@ import { DELETE } from './sections/delete.ts';
 import { EXEC } from './sections/exec.ts';
 import { RECOVERY } from './sections/recovery.ts';
 import { SMALL } from './sections/small.ts';
+import { SOAK, SOAK_REAL } from './sections/soak.ts';
 
-const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, RECOVERY];
+const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, RECOVERY, SOAK, SOAK_REAL];
 /** Of all sections that run when none is named. */
 const WHOLE_RUN_MS = 1_200_000;
 /** How long a section that was cut short has to put its things away. */
@@ -21,6 +22,7 @@ const TIDY_MS = 30_000;
 const USAGE = `usage: bench/run.ts [--only NAME[,NAME…]] [--quick]
 
   --only   some sections: ${SECTIONS.map(({ name }) => name).join(', ')}
+           (soak and soak-real take long and run only when they are named)
   --quick  a tenth of the rounds, to see that it works; keeps no results`;
 
 /** Runs sections one after the other; what each found is kept at once, so that a later failure costs nothing. */

@@ -16,7 +16,7 @@ export class Book {
   readonly standing = new Map<string, string>();
   /** Names of creates whose outcome nobody was told. */
   readonly unknown = new Set<string>();
-  readonly #wounds = new Map<string, Wound[]>();
+  readonly #wounds = new Map<string, readonly Wound[]>();
   #lastMortalMs = -Infinity;
 
   count(what: string): void {
@@ -51,9 +51,9 @@ export class Book {
     return this.woundsOf(id).some(({ victim }) => isMortal(victim));
   }
 
-  /** A new boot has processes of its own. */
-  heal(id: string): void {
-    this.#wounds.delete(shortOf(id));
+  /** A new boot, which began then, has processes of its own. */
+  heal(id: string, bootMs: number): void {
+    this.#wounds.set(shortOf(id), this.woundsOf(id).filter(({ atMs }) => atMs > bootMs));
   }
 }
 

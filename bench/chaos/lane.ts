@@ -103,10 +103,12 @@ export class Lane {
 
   async #start(sandboxId: string): Promise<void> {
     const requestId = randomUUID();
-    this.#parts.book.heal(sandboxId);
+    const began = performance.now();
     const reply = await this.#attempt('start', sandboxId, (client, signal) => client.sandboxes.startSandbox({ requestId, sandboxId }, { signal }));
-    if (reply?.sandbox !== undefined) this.#booted(reply.sandbox);
-    else this.#vmmPid = 0;
+    this.#vmmPid = 0;
+    if (reply?.sandbox === undefined) return;
+    this.#parts.book.heal(sandboxId, began);
+    this.#booted(reply.sandbox);
   }
 
   async #container(sandboxId: string): Promise<string | undefined> {

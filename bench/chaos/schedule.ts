@@ -37,7 +37,10 @@ const AFTER: Readonly<Record<Operation, Stage>> = {
   delete: 'none',
 };
 
-const VICTIMS: Readonly<Record<Victim, number>> = { daemon: 4, vmm: 3, launcher: 2, scribe: 1, virtiofsd: 1 };
+/** How often each is chosen. */
+type Weights = Readonly<Partial<Record<Victim, number>>>;
+
+const VICTIMS: Weights = { daemon: 4, vmm: 3, launcher: 2, scribe: 1, virtiofsd: 1 };
 
 /** The endless list of what one lane does, one operation after the other, with one sandbox at a time. The same for the same seed and lane. */
 export function* operationsOf(seed: string, lane: number): Generator<Operation, never> {
@@ -54,7 +57,7 @@ export function* operationsOf(seed: string, lane: number): Generator<Operation, 
 }
 
 /** The endless list of kills. The same for the same seed. */
-export function* killsOf(seed: string, meanMs: number): Generator<Kill, never> {
+export function* killsOf(seed: string, meanMs: number, victims: Weights = VICTIMS): Generator<Kill, never> {
   const random = new Random(`${seed}/kills`);
-  for (;;) yield { afterMs: random.between(meanMs / 10, meanMs * 1.9), victim: random.pick<Victim>(VICTIMS), place: random.next(), awayMs: random.between(0, 800) };
+  for (;;) yield { afterMs: random.between(meanMs / 10, meanMs * 1.9), victim: random.pick<Victim>(victims), place: random.next(), awayMs: random.between(0, 800) };
 }

@@ -78,13 +78,13 @@ export class LeakProof {
   #isOurs(thing: HostThing, instance: string): boolean {
     const { daemon, mark } = this.#life;
     if (thing.kind === 'directory' && LASTING.some((name) => thing.key === `${daemon.home}/${name}`)) return false;
-    const marks = [daemon.home, mark, `viv-${instance}`, `viv${instance}`, `VIVARIUM_INSTANCE=${instance}`];
+    const marks = [daemon.home, mark, `viv-${instance}`, `viv${instance}`, `VIVARIUM_INSTANCE=${instance}`, `/vivarium/${instance}`];
     if (marks.some((text) => thing.text.includes(text))) return true;
     return WITHOUT_MARK.has(thing.kind) && !isOfAnother(thing);
   }
 }
 
-/** It names the home of another daemon, or bears another instance's mark: somebody else's test on this host. */
+/** Of what is not ours: it names the home of another daemon, bears another instance's mark, or is the cgroup that all instances of a host share. */
 function isOfAnother({ text }: HostThing): boolean {
-  return /\/tmp\/(vv|viv)[-/]|VIVARIUM_INSTANCE=|viv-?[0-9a-f]{4}\b/.test(text);
+  return /\/tmp\/(vv|viv)[-/]|VIVARIUM_INSTANCE=|viv-?[0-9a-f]{4}\b|\/vivarium(\/[0-9a-f]{4}|$)/.test(text);
 }
