@@ -22,7 +22,7 @@ export class PromMetrics implements Metrics, LedgerMetrics {
   readonly #agentSeconds = new Histogram({ name: 'vivarium_agent_rpc_duration_seconds', help: 'Time a guest agent took to answer, by method and outcome.', labelNames: ['method', 'code'], buckets: CALL_SECONDS, registers: [this.registry] });
   readonly #phase = new Histogram({ name: 'vivarium_phase_duration_seconds', help: 'Time each part of a long operation took.', labelNames: ['operation', 'phase'], buckets: CALL_SECONDS, registers: [this.registry] });
   readonly #sandboxes = new Gauge({ name: 'vivarium_sandboxes', help: 'Sandboxes, by state.', labelNames: ['state'], registers: [this.registry] });
-  readonly #ended = new Counter({ name: 'vivarium_ended_total', help: 'Sandboxes and containers that ended, by cause.', labelNames: ['kind', 'cause'], registers: [this.registry] });
+  readonly #ended = new Counter({ name: 'vivarium_ended_total', help: 'Sandboxes, containers and execs that ended, by cause.', labelNames: ['kind', 'cause'], registers: [this.registry] });
   readonly #dropped = new Counter({ name: 'vivarium_dropped_total', help: 'What was set aside and not acted on, by kind.', labelNames: ['what'], registers: [this.registry] });
   readonly #checkpoints = new Counter({ name: 'vivarium_checkpoint_failures_total', help: 'Records that could not be written at once.', registers: [this.registry] });
   readonly #unsaved = new Gauge({ name: 'vivarium_unsaved_records', help: 'Records that are newer than what is on disk; each is tried again every second.', registers: [this.registry] });
@@ -67,7 +67,7 @@ export class PromMetrics implements Metrics, LedgerMetrics {
     if (to !== undefined) this.#sandboxes.inc({ state: to });
   }
 
-  ended(kind: 'sandbox' | 'container', cause: string): void {
+  ended(kind: 'sandbox' | 'container' | 'exec', cause: string): void {
     this.#ended.inc({ kind, cause });
   }
 

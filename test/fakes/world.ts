@@ -33,6 +33,8 @@ export class World {
   readonly disk = new Map<string, SandboxRecord>();
   readonly vms = new Map<string, FakeVm>();
   readonly shares = new Set<string>();
+  /** Resolve it to end the virtiofsds. */
+  readonly shareEnd = deferred<ProcessEnd>();
   /** Control groups that there are, with how many of their processes the kernel killed for want of memory. */
   readonly cgroups = new Map<string, number>();
   cgroupRoot = '/cg';
@@ -141,7 +143,7 @@ export class World {
         start: async (place, options) => {
           await this.at('share', options?.signal);
           this.shares.add(place.runDir);
-          return { socketPath: `${place.runDir}/fs.sock`, tag: 'kataShared', directory: `${place.runDir}/shared`, pid: 2, launcherPid: 1, ended: new Promise(() => undefined), stop: async () => undefined, release: () => undefined };
+          return { socketPath: `${place.runDir}/fs.sock`, tag: 'kataShared', directory: `${place.runDir}/shared`, pid: 2, launcherPid: 1, ended: this.shareEnd.promise, stop: async () => undefined, release: () => undefined };
         },
         adopt: async (place) => this.shares.has(place.runDir) ? { socketPath: `${place.runDir}/fs.sock`, tag: 'kataShared', directory: `${place.runDir}/shared`, pid: 2, launcherPid: 1, ended: new Promise(() => undefined), stop: async () => undefined, release: () => undefined } : undefined,
         remove: async (place) => {
@@ -199,6 +201,7 @@ interface FakeProcess {
   started: boolean;
   output: string;
   status: number | undefined;
+  oomKilled: boolean;
   acked: bigint;
   stdin: string;
   changed: ReturnType<typeof deferred<undefined>>;
@@ -229,11 +232,12 @@ export class FakeVm {
   }
 
   /** The process writes, or ends. */
-  act(containerId: string, change: { write?: string; exit?: number; execId?: string }): void {
+  act(containerId: string, change: { write?: string; exit?: number; oomKilled?: boolean; execId?: string }): void {
     const process = this.processes.get(`${containerId}/${change.execId ?? ''}`);
     if (process === undefined) throw new Error(`no process in ${containerId}`);
     process.output += change.write ?? '';
     process.status ??= change.exit;
+    process.oomKilled ||= change.oomKilled === true;
     const { changed } = process;
     process.changed = deferred<undefined>();
     changed.resolve(undefined);
@@ -284,7 +288,7 @@ export class FakeVm {
       return process;
     };
     const add = (key: ProcessKey, started: boolean): void => {
-      this.processes.set(`${key.containerId}/${key.execId ?? ''}`, { key, started, output: '', status: undefined, acked: 0n, stdin: '', changed: deferred<undefined>() });
+      this.processes.set(`${key.containerId}/${key.execId ?? ''}`, { key, started, output: '', status: undefined, oomKilled: false, acked: 0n, stdin: '', changed: deferred<undefined>() });
     };
     return {
       kind: 'viv-agent',
@@ -362,7 +366,7 @@ async function* outputOf(process: FakeProcess, from: bigint, signal: AbortSignal
       continue;
     }
     if (process.status !== undefined) {
-      yield { kind: 'exit', exit: { status: process.status, atMs: 5, oomKilled: false } };
+      yield { kind: 'exit', exit: { status: process.status, atMs: 5, oomKilled: process.oomKilled } };
       return;
     }
     await raceSignal(changed, signal);

@@ -13,7 +13,7 @@ export interface Metrics {
   agentRpc(method: string, code: string, seconds: number): void;
   phase(operation: string, phase: string, seconds: number): void;
   sandboxState(from: string | undefined, to: string | undefined): void;
-  ended(kind: 'sandbox' | 'container', cause: string): void;
+  ended(kind: 'sandbox' | 'container' | 'exec', cause: string): void;
   dropped(what: string): void;
   checkpointFailures(count: number): void;
   /** A record that is newer than the one on disk: one more, or one less. */

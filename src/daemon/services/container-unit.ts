@@ -136,9 +136,16 @@ export class ContainerUnit {
     await pump?.stop();
   }
 
+  /** The end of a container that is being stopped, alone or with its sandbox, is what was asked for; its code tells how it took that. */
+  #asAskedFor(exit: ExitStatus): ExitStatus {
+    const { state } = this.sandbox.record;
+    const asked = state === 'stopping' || state === 'deleting' || (this.exists && this.record.state === 'stopping');
+    return asked && exit.cause === 'CONTAINER_EXIT' ? { ...exit, cause: 'OPERATOR_STOP' } : exit;
+  }
+
   async #exited(exit: GuestExit): Promise<void> {
     try {
-      await this.ended(exitStatus(exit));
+      await this.ended(this.#asAskedFor(exitStatus(exit)));
     } catch (error) {
       this.sandbox.log.error({ error, container: this.id }, 'exit not recorded');
     }

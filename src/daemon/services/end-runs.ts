@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { toDomainError } from '../../core/model/errors.ts';
-import type { Cause, ExitStatus } from '../../core/model/outcome.ts';
-import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
+import type { ExitStatus } from '../../core/model/outcome.ts';
+import type { ContainerRecord } from '../../core/model/record.ts';
 import { endVm } from './boot-run.ts';
 import type { RunOptions } from './change.ts';
 import { hasEnded, stopInGuest } from './container-runs.ts';
@@ -24,7 +24,7 @@ export async function stopRun(unit: SandboxUnit, options: RunOptions, signal: Ab
   const run = new PlanRun(unit, 'stop', options.timer ?? new PhaseTimer(unit.deps.clock));
   unit.hint('OPERATOR_STOP', options.force === true ? 'stopped with force' : 'stopped');
   if (options.force !== true && unit.agent?.current !== undefined) await gracefully(unit, run, options, signal);
-  await finish(unit, run, { cause: 'OPERATOR_STOP', causeDetail: options.force === true ? 'stopped with force' : '' });
+  await finish(unit, run);
 }
 
 /** What a guest is asked before its VM ends. Its VM ends all the same when that fails: a stop that was begun is never left half way. */
@@ -40,17 +40,17 @@ async function gracefully(unit: SandboxUnit, run: PlanRun<'stop'>, options: RunO
 
 /** The VM has ended by itself (or its files are gone): what it leaves behind is cleaned up. The cause is in the record already. */
 export async function cleanRun(unit: SandboxUnit, options: RunOptions): Promise<void> {
-  await finish(unit, new PlanRun(unit, 'clean', options.timer ?? new PhaseTimer(unit.deps.clock)), {});
+  await finish(unit, new PlanRun(unit, 'clean', options.timer ?? new PhaseTimer(unit.deps.clock)));
 }
 
-async function finish(unit: SandboxUnit, run: EndRun, patch: Partial<SandboxRecord>): Promise<void> {
+async function finish(unit: SandboxUnit, run: EndRun): Promise<void> {
   try {
-    await takeDown(unit, run, patch.cause ?? unit.record.cause ?? 'UNKNOWN');
-    await unit.actor.commit({ target: 'sandbox', kind: 'cleaned', patch: { ...patch, finishedAtMs: unit.deps.clock.wallMs(), vm: undefined } });
+    await takeDown(unit, run);
+    await unit.actor.commit({ target: 'sandbox', kind: 'cleaned', patch: { finishedAtMs: unit.deps.clock.wallMs(), vm: undefined } });
     unit.deps.admission.release(unit.id);
   } catch (error) {
     const detail = `not cleaned up: ${toDomainError(error).message}`;
-    await unit.actor.commit({ target: 'sandbox', kind: 'clean-stuck', patch: { ...patch, causeDetail: detail, finishedAtMs: unit.deps.clock.wallMs() } });
+    await unit.actor.commit({ target: 'sandbox', kind: 'clean-stuck', patch: { causeDetail: detail, finishedAtMs: unit.deps.clock.wallMs() } });
     throw error;
   }
 }
@@ -61,7 +61,7 @@ export async function deleteRun(unit: SandboxUnit, options: RunOptions): Promise
   const { deps } = unit;
   unit.hint('OPERATOR_STOP', 'deleted');
   try {
-    await takeDown(unit, run, 'OPERATOR_STOP');
+    await takeDown(unit, run);
     await run.step('trash', async () => {
       await deps.trash.discard(`${deps.places.stateDir(unit.id)}/containers`, deps.places.trashDir);
       deps.trash.empty(deps.places.trashDir);
@@ -75,12 +75,12 @@ export async function deleteRun(unit: SandboxUnit, options: RunOptions): Promise
 }
 
 /** Ends processes and unmounts; any number of times, in any half-made state. Record and writable layers stay. */
-async function takeDown(unit: SandboxUnit, run: EndRun, cause: Cause): Promise<void> {
+async function takeDown(unit: SandboxUnit, run: EndRun): Promise<void> {
   const { deps } = unit;
   unit.agent?.close();
   await run.step('vmm', () => endVm(unit));
   unit.agent = undefined;
-  await endContainers(unit, cause);
+  await endContainers(unit);
   await run.step('share', async () => {
     unit.share = undefined;
     await deps.shares.remove(sharePlace(unit));
@@ -113,11 +113,12 @@ async function guestDown(unit: SandboxUnit): Promise<void> {
 }
 
 /** What ran in a VM that is gone has ended with it. Containers that never started stay as they are: the next start makes them again. */
-async function endContainers(unit: SandboxUnit, cause: Cause): Promise<void> {
+async function endContainers(unit: SandboxUnit): Promise<void> {
+  const { cause = 'UNKNOWN', causeDetail } = unit.record;
   for (const container of unit.containers.values()) {
     await container.renew();
     if (!container.exists || !mayHaveRun(container.record)) continue;
-    const exit: ExitStatus = { code: LOST_EXIT_CODE, signal: 0, oomKilled: false, atMs: unit.deps.clock.wallMs(), cause, detail: 'its VM ended' };
+    const exit: ExitStatus = { code: LOST_EXIT_CODE, signal: 0, oomKilled: false, atMs: unit.deps.clock.wallMs(), cause, detail: causeDetail === '' ? 'its VM ended' : causeDetail };
     await container.ended(exit, { resumeOnStart: true });
   }
 }

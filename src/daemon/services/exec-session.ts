@@ -47,7 +47,7 @@ export class ExecSession {
   /** Found in a guest after a restart of the daemon: where its streams stand. */
   found(acked: Offsets, stdinAccepted: bigint, exit: ExitStatus | undefined): void {
     this.#acked = acked;
-    this.#exit = exit;
+    if (exit !== undefined) this.#ended(exit);
     this.stdin.reset(stdinAccepted);
     this.#leave();
   }
@@ -112,16 +112,21 @@ export class ExecSession {
           yield event;
           continue;
         }
-        this.#exit = exitStatus(event.exit);
+        this.#ended(exitStatus(event.exit));
         break;
       }
     } catch (error) {
       if (signal.aborted || !this.#vmEnded()) throw error;
-      const { cause, causeDetail } = this.container.sandbox.record;
-      this.#exit = { code: LOST_EXIT_CODE, signal: 0, oomKilled: false, atMs: this.container.sandbox.deps.clock.wallMs(), cause: cause ?? 'UNKNOWN', detail: causeDetail === '' ? 'its VM ended' : causeDetail };
+      this.#ended(this.#lostExit());
     }
     if (this.#exit !== undefined) yield { kind: 'exit', exit: this.#exit };
     this.#finish();
+  }
+
+  /** It ended with its VM, of what that ended of. */
+  #lostExit(): ExitStatus {
+    const { record, deps } = this.container.sandbox;
+    return { code: LOST_EXIT_CODE, signal: 0, oomKilled: false, atMs: deps.clock.wallMs(), cause: record.cause ?? 'UNKNOWN', detail: record.causeDetail === '' ? 'its VM ended' : record.causeDetail };
   }
 
   #vmEnded(): boolean {
@@ -167,13 +172,14 @@ export class ExecSession {
     try {
       for await (const event of this.#events({ ...this.#acked }, signal)) {
         if (event.kind === 'exit') {
-          this.#exit = exitStatus(event.exit);
+          this.#ended(exitStatus(event.exit));
           return;
         }
         if (event.kind === 'lost') this.#ack({ ...this.#acked, [event.stream]: event.to });
         else this.#ack({ ...this.#acked, [event.kind]: event.offset + BigInt(event.data.length) });
       }
     } catch (error) {
+      if (!signal.aborted && this.#vmEnded()) this.#ended(this.#lostExit());
       if (!signal.aborted) this.container.sandbox.log.debug({ error, exec: this.execId }, 'exec without a client ended with its guest');
     } finally {
       this.#drained?.resolve(undefined);
@@ -181,21 +187,29 @@ export class ExecSession {
     }
   }
 
-  #finish(): void {
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = undefined;
-    this.#onEnd();
+  /** Its end is known: told and counted once, whether or not a client is there to hear it. */
+  #ended(exit: ExitStatus): void {
+    if (this.#exit !== undefined) return;
+    this.#exit = exit;
     const { deps, id } = this.container.sandbox;
+    deps.metrics.ended('exec', exit.cause);
     void deps.hub.publish({
       type: 'EXEC_EXITED',
       atMs: deps.clock.wallMs(),
       sandboxId: id,
       containerId: this.container.id,
       name: '',
-      message: this.#exit?.detail ?? '',
-      ...(this.#exit === undefined ? {} : { exitCode: this.#exit.code, cause: this.#exit.cause }),
+      message: exit.detail,
+      exitCode: exit.code,
+      cause: exit.cause,
       attributes: { exec_id: this.execId },
     });
+  }
+
+  #finish(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#onEnd();
   }
 
   async #agent(options: WaitOptions): Promise<GuestAgent> {

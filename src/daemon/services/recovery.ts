@@ -99,7 +99,7 @@ export class Recovery {
           await unit.condition('recovery_failed', undefined);
           return;
         case 'creating':
-          if (before.readyAtMs === undefined) await this.#remove(unit);
+          if (before.readyAtMs === undefined) await this.#remove(unit, { cause: 'RESOURCE_FAILURE', causeDetail: 'the daemon ended while it was being created' });
           // It stood before, with all that its containers wrote: only this boot is undone.
           else await this.#ended(unit, 'RESOURCE_FAILURE', 'the daemon ended while it was being started');
           return;
@@ -242,8 +242,8 @@ export class Recovery {
     await unit.runEnded();
   }
 
-  async #remove(unit: SandboxUnit): Promise<void> {
-    await unit.actor.commit({ target: 'sandbox', kind: 'force-delete-requested' });
+  async #remove(unit: SandboxUnit, patch: Partial<SandboxRecord> = {}): Promise<void> {
+    await unit.actor.commit({ target: 'sandbox', kind: 'force-delete-requested', patch });
     await unit.runEnded();
     if (unit.actor.gone) this.#registry.removeSandbox(unit);
   }

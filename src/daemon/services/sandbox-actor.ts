@@ -20,6 +20,9 @@ const MAILBOX_LIMIT = 10_000;
 /** The record on disk is older than what is true. */
 const CHECKPOINT_FAILED = 'checkpoint_failed';
 
+/** Its end is counted once, when it leaves these. */
+const LIVES: ReadonlySet<SandboxRecord['state']> = new Set<SandboxRecord['state']>(['creating', 'ready', 'running', 'paused', 'recovering']);
+
 type Changed = Outcome & { readonly kind: 'changed' };
 
 interface Letter {
@@ -204,7 +207,7 @@ export class SandboxActor {
     const { metrics } = this.#deps;
     const to = outcome.gone ? undefined : outcome.record.state;
     if (before.state !== to) metrics.sandboxState(before.state, to);
-    if (before.state !== to && to === 'stopped') metrics.ended('sandbox', outcome.record.cause ?? 'UNKNOWN');
+    if (LIVES.has(before.state) && (to === undefined || !LIVES.has(to))) metrics.ended('sandbox', outcome.record.cause ?? 'UNKNOWN');
     if (outcome.container?.record.state === 'exited' && outcome.container.before !== 'exited') metrics.ended('container', outcome.container.record.exit?.cause ?? 'UNKNOWN');
   }
 }
