@@ -1,7 +1,7 @@
 import { createServer } from 'nice-grpc';
 import type { Server } from 'nice-grpc';
 import type { ServerOptions } from '@grpc/grpc-js';
-import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import { ServerReflectionService } from 'nice-grpc-server-reflection';
 import { deferred } from '../../base/abort.ts';
 import { HealthDefinition } from '../../gen/grpc/health/v1/health.ts';
 import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
@@ -25,6 +25,7 @@ import { describeLibraryErrors } from './library-errors.ts';
 import { LIMITS } from './limits.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { STREAMING_CONTAINER_SERVICE } from './output-encoding.ts';
+import { reflectionWhenAsked } from './reflection.ts';
 import { RequestOnce } from './request-once.ts';
 import { ENCODED_SANDBOX_SERVICE } from './sandbox-encoding.ts';
 import { SandboxService } from './sandbox-service.ts';
@@ -84,7 +85,7 @@ export class ApiServer {
     server.add(HostServiceDefinition, new HostService(parts.services.host));
     server.add(GuestServiceDefinition, new GuestService(parts.services.guests));
     server.add(HealthDefinition, this.#health);
-    server.add(ServerReflectionService, ServerReflection(parts.descriptorSet, [...SERVICE_NAMES, HealthDefinition.fullName]));
+    server.add(ServerReflectionService, reflectionWhenAsked(parts.descriptorSet, [...SERVICE_NAMES, HealthDefinition.fullName]));
     this.#server = server;
   }
 
