@@ -1,10 +1,10 @@
 # Everything starts from scripts/setup.sh, which does only what is still to be done.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build guest demo test lint bench clean distclean
+.PHONY: help setup build guest install demo test lab-test lint bench clean distclean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is needed and build everything (seconds when nothing is to be done)
 	@scripts/setup.sh
@@ -15,11 +15,17 @@ build: ## build daemon, command line and native programs; install nothing
 guest: ## build what the VM boots and the embedded busybox image
 	@scripts/setup.sh --only cargo,guest
 
+install: ## install what was built, or replace what is installed (DESTDIR=…): docs/install.md
+	@scripts/install.sh
+
 demo: setup ## run a container in a VM and show how long each phase took
 	@scripts/demo.sh
 
 test: setup ## run all tests
 	@scripts/test.sh
+
+lab-test: setup ## run the tests of the service under a real systemd, in a VM of its own (minutes)
+	@node_modules/.bin/vitest run --project lab
 
 lint: ## lint and type-check everything
 	@npm run --silent lint
