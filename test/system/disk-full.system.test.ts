@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TestDaemon } from './daemon.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -63,8 +63,27 @@ describe('a state directory whose disk is full', () => {
     await expect(daemon.viv(['exec', 'lives', 'echo', 'here'])).resolves.toMatchObject({ code: 0, stdout: 'here\n' });
   });
 
-  it('takes the next create once there is room', async () => {
+  it('tells the end of a VM that it can not record, and says that it could not', async () => {
+    const id = await daemon.must('sandbox', 'ls', '-q');
+    process.kill(daemon.vmmOf('lives') ?? 0, 'SIGKILL');
+    await expect(daemon.must('wait', 'lives')).resolves.toBe('255');
+    const inspected = await daemon.must('sandbox', 'inspect', id);
+    expect(inspected).toContain('"checkpoint_failed"');
+    expect(inspected).toContain('"cause": "CAUSE_VMM_CRASH"');
+    await expect(daemon.viv(['doctor'])).resolves.toMatchObject({ stdout: expect.stringMatching(/FAIL +records +not on the disk as they are/) as string });
+  });
+
+  it('takes the record once there is room, which its condition does not outlive', async () => {
     rmSync(filler);
+    const id = await daemon.must('sandbox', 'ls', '-q');
+    await vi.waitFor(async () => { expect(await daemon.must('sandbox', 'inspect', id)).not.toContain('checkpoint_failed'); }, { timeout: 10_000, interval: 200 });
+    await daemon.crash();
+    await daemon.boot();
+    await expect(daemon.must('sandbox', 'inspect', id)).resolves.toContain('"cause": "CAUSE_VMM_CRASH"');
+    await expect(daemon.must('ps', '-a')).resolves.toMatch(/lives.*exited/);
+  });
+
+  it('takes the next create once there is room', async () => {
     const id = await daemon.must('sandbox', 'create', '--profile', 'good');
     await daemon.must('sandbox', 'rm', '-f', id);
   });
