@@ -29,6 +29,8 @@ export interface ProbeParts {
 export class QemuProbe {
   readonly #parts: ProbeParts;
   readonly #known = new Map<string, Promise<HypervisorInfo>>();
+  /** Looks under way, by path: a daemon that comes back asks for all its sandboxes at once. */
+  readonly #looking = new Map<string, Promise<HypervisorInfo>>();
 
   constructor(parts: ProbeParts) {
     this.#parts = parts;
@@ -38,7 +40,19 @@ export class QemuProbe {
   async probe(vmmPath: string, options: WaitOptions = {}): Promise<HypervisorInfo> {
     throwIfAborted(options.signal);
     // Not the caller's signal: others may come to wait for the same answer.
-    return await raceSignal(this.#find(vmmPath).catch((error: unknown) => broken(vmmPath, error instanceof Error ? error.message : String(error))), options.signal);
+    return await raceSignal(this.#look(vmmPath), options.signal);
+  }
+
+  async #look(vmmPath: string): Promise<HypervisorInfo> {
+    const underWay = this.#looking.get(vmmPath);
+    if (underWay !== undefined) return await underWay;
+    const look = this.#find(vmmPath).catch((error: unknown) => broken(vmmPath, error instanceof Error ? error.message : String(error)));
+    this.#looking.set(vmmPath, look);
+    try {
+      return await look;
+    } finally {
+      this.#looking.delete(vmmPath);
+    }
   }
 
   async #find(vmmPath: string): Promise<HypervisorInfo> {

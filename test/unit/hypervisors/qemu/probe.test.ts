@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { QemuProbe } from '../../../../src/hypervisors/qemu/probe.ts';
 import { formatVersion, isAtLeast, parseVersion } from '../../../../src/hypervisors/qemu/version.ts';
 import { MemoryFiles } from '../../../fakes/memory-files.ts';
@@ -46,6 +46,15 @@ describe('QemuProbe', () => {
     expect(second).toBe(first);
     expect(runner.calls).toHaveLength(4);
     await expect(probeWith([]).probe('/qemu')).resolves.toEqual(first);
+  });
+
+  it('looks at the files once for all that ask meanwhile, and again for the next', async () => {
+    const probe = probeWith(ANSWERS);
+    const identify = vi.spyOn(files, 'identify');
+    await Promise.all(Array.from({ length: 16 }, () => probe.probe('/qemu')));
+    expect(identify.mock.calls.filter(([path]) => path === '/qemu')).toHaveLength(1);
+    await probe.probe('/qemu');
+    expect(identify.mock.calls.filter(([path]) => path === '/qemu')).toHaveLength(2);
   });
 
   it.each([
