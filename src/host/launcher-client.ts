@@ -100,6 +100,7 @@ export class LauncherClient implements Launcher {
     try {
       return parseLauncherRecord(parseJsonLine(Buffer.from(bytes)));
     } catch (error) {
+      if (error instanceof DomainError) throw error;
       // Allocated and not yet filled, or not ours: it names no process.
       this.#parts.logger.debug({ directory, err: error }, 'no readable launcher record');
       return undefined;

@@ -1,3 +1,4 @@
+import { DomainError } from '../core/model/errors.ts';
 import type { ProcessIdentity } from '../core/model/ledger.ts';
 
 /** What a launcher tells of its process (docs/protocols/launcher.md, "record"), as far as we use it. Unknown keys are ignored. */
@@ -22,9 +23,16 @@ export interface LauncherFailure {
 /** The file is this long, and a line of the same content no longer. */
 export const RECORD_BYTES = 4096;
 
-/** Undefined when the value is no record: torn, empty, or something else. */
+/** The version of the record, and of the answer line, that this daemon reads. */
+const RECORD_VERSION = 1;
+
+/** Undefined when the value is no record: torn, empty, or something else. HOST_RESOURCE for one that a newer launcher wrote: its process is left alone. */
 export function parseLauncherRecord(value: unknown): LauncherRecord | undefined {
   if (!isObject(value)) return undefined;
+  const version = number(value['version']) ?? RECORD_VERSION;
+  if (version > RECORD_VERSION) {
+    throw new DomainError('HOST_RESOURCE', `a newer viv-launcher wrote version ${version} of its record; this vivd reads up to ${RECORD_VERSION}`, { remedy: 'start a vivd of the version that launched it' });
+  }
   const state = value['state'];
   if (state !== 'starting' && state !== 'running' && state !== 'exited' && state !== 'failed') return undefined;
   return {

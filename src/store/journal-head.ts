@@ -18,7 +18,9 @@ export function encodeHead(head: JournalHead): Uint8Array {
 export function decodeHead(bytes: Uint8Array): JournalHead {
   const document: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
   const fields = typeof document === 'object' && document !== null ? new Map<string, unknown>(Object.entries(document)) : new Map<string, unknown>();
-  if (fields.get('format') !== FORMAT || fields.get('version') !== VERSION) throw new Error(`the journal's head is not "${FORMAT}" version ${VERSION}`);
+  const version = fields.get('version');
+  if (fields.get('format') !== FORMAT || typeof version !== 'number') throw new Error(`the journal's head is not "${FORMAT}"`);
+  if (version > VERSION) throw new Error(`version ${version} was written by a newer vivd; this one reads up to ${VERSION}`);
   const [reserved, bootId] = [fields.get('reserved'), fields.get('bootId')];
   if (typeof reserved !== 'string' || !/^\d{1,20}$/.test(reserved) || typeof bootId !== 'string') throw new Error("the journal's head lacks its numbers");
   return { reserved: BigInt(reserved), bootId };

@@ -91,6 +91,17 @@ describe('checkpoints on a disk', () => {
   });
 });
 
+describe('the event journal of a newer version', () => {
+  it('is refused before anything is touched, and left as it is', async () => {
+    const directory = join(root, 'events');
+    await mkdir(directory, { recursive: true });
+    const files = { 'head.json': '{"format":"vivarium.events","version":2}', '00000000000000000001.jsonl': 'something new\n' };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+    await expect(FileEventJournal.open({ files: nodeStoreFiles(), directory, bootId: 'b' })).rejects.toMatchObject({ reason: 'CHECKPOINT_FAILED', message: expect.stringMatching(/newer vivd/) as string });
+    for (const [name, text] of Object.entries(files)) expect(await readFile(join(directory, name), 'utf8')).toBe(text);
+  });
+});
+
 describe('the event journal', () => {
   const journals: FileEventJournal[] = [];
   afterEach(async () => {

@@ -200,6 +200,12 @@ describe('adopt', () => {
     expect(process?.end).toBeUndefined();
   });
 
+  it('leaves alone what a newer launcher started, and says so', async () => {
+    files.put(`${DIR}/record`, JSON.stringify({ version: 2, name: 'vmm', phase: 'new words' }).padEnd(4096));
+    await expect(client.adopt(DIR)).rejects.toMatchObject({ reason: 'HOST_RESOURCE', message: expect.stringContaining('newer viv-launcher') as string });
+    expect(control.written).toBe('');
+  });
+
   it('waits for a launch that is under way', async () => {
     files.put(`${DIR}/record`, `${JSON.stringify({ version: 1, name: 'vmm', state: 'starting', launcher_pid: 10 })}\n`);
     const adopted = client.adopt(DIR);
