@@ -113,7 +113,7 @@ export class World {
         loadAll: async () => ({ records: [...this.disk].map(([id, record]) => ({ id, record })), unreadable: [] }),
         directory: (id) => `/lib/${id}`,
       },
-      hub: new EventHub(new MemoryJournal(this.events), this.logger),
+      hub: new EventHub(new MemoryJournal(this.events), this.logger, SILENT),
       hypervisor: {
         name: 'qemu',
         probe: async () => { throw new Error('not asked in these tests'); },
@@ -199,6 +199,7 @@ export interface TestServices {
 interface FakeProcess {
   readonly key: ProcessKey;
   started: boolean;
+  paused: boolean;
   output: string;
   status: number | undefined;
   oomKilled: boolean;
@@ -288,7 +289,7 @@ export class FakeVm {
       return process;
     };
     const add = (key: ProcessKey, started: boolean): void => {
-      this.processes.set(`${key.containerId}/${key.execId ?? ''}`, { key, started, output: '', status: undefined, oomKilled: false, acked: 0n, stdin: '', changed: deferred<undefined>() });
+      this.processes.set(`${key.containerId}/${key.execId ?? ''}`, { key, started, paused: false, output: '', status: undefined, oomKilled: false, acked: 0n, stdin: '', changed: deferred<undefined>() });
     };
     return {
       kind: 'viv-agent',
@@ -320,8 +321,8 @@ export class FakeVm {
         find(key);
         if (!this.ignored.has(signal)) this.act(key.containerId, { exit: 128 + signal, ...(key.execId === undefined ? {} : { execId: key.execId }) });
       },
-      pauseContainer: async () => undefined,
-      resumeContainer: async () => undefined,
+      pauseContainer: async (id) => { find({ containerId: id, execId: undefined }).paused = true; },
+      resumeContainer: async (id) => { find({ containerId: id, execId: undefined }).paused = false; },
       usage: async () => { throw new Error('not asked in these tests'); },
       resizeTty: async () => undefined,
       metrics: async () => '',
@@ -346,7 +347,7 @@ function told(process: FakeProcess): GuestProcess {
     pid: process.started ? 7 : 0,
     exit: process.status === undefined ? undefined : { status: process.status, atMs: 0, oomKilled: false },
     terminal: false,
-    paused: false,
+    paused: process.paused,
     stdout: { written: BigInt(process.output.length), acked: process.acked },
     stderr: { written: 0n, acked: 0n },
     stdinAccepted: BigInt(process.stdin.length),

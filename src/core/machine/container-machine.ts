@@ -22,6 +22,8 @@ export type ContainerEventKind =
   | 'started'
   | 'start-failed'
   | 'stop-requested'
+  /** It could not be asked to stop: it runs on. */
+  | 'stop-failed'
   | 'kill-requested'
   | 'pause-requested'
   | 'paused'
@@ -40,6 +42,7 @@ const NOTHING = {
   started: 'ignore',
   'start-failed': 'ignore',
   'stop-requested': 'refuse',
+  'stop-failed': 'ignore',
   'kill-requested': 'refuse',
   'pause-requested': 'refuse',
   paused: 'ignore',
@@ -59,7 +62,7 @@ export const CONTAINER_TABLE: Table<ContainerMachineState, ContainerEventKind, n
   created: { ...NOTHING, ...ENDS, 'start-requested': to('created'), started: to('running'), 'start-failed': to('exited'), 'stop-requested': to('exited'), 'delete-requested': to('deleting') },
   running: { ...NOTHING, ...ENDS, 'start-requested': 'ignore', started: 'ignore', 'stop-requested': to('stopping'), 'kill-requested': to('running'), 'pause-requested': to('running'), paused: to('paused'), 'exec-requested': to('running') },
   paused: { ...NOTHING, ...ENDS, 'stop-requested': to('stopping'), 'kill-requested': to('paused'), 'pause-requested': 'ignore', 'resume-requested': to('paused'), resumed: to('running') },
-  stopping: { ...NOTHING, ...ENDS, 'stop-requested': to('stopping'), 'kill-requested': to('stopping') },
+  stopping: { ...NOTHING, ...ENDS, 'stop-requested': to('stopping'), 'stop-failed': to('running'), 'kill-requested': to('stopping') },
   exited: { ...NOTHING, 'start-requested': to('exited'), started: to('running'), 'start-failed': to('exited'), 'stop-requested': 'ignore', 'delete-requested': to('deleting'), 'force-delete-requested': to('deleting') },
   deleting: { ...NOTHING, exited: 'ignore', 'stop-requested': 'ignore', 'delete-requested': 'ignore', 'force-delete-requested': 'ignore', deleted: to('gone') },
   unknown: { ...NOTHING, exited: to('exited'), started: to('running'), paused: to('paused'), 'delete-requested': to('deleting'), 'force-delete-requested': to('deleting') },

@@ -53,7 +53,7 @@ export const PLANS = {
   },
   'container-create': { steps: ['rootfs', 'agent_create', 'hooks'], records: ['container:intent', 'container:created'], failures: ['container:create-failed'] },
   'container-start': { steps: ['agent_start', 'stdin'], records: ['container:start-requested', 'container:started'], failures: ['container:start-failed'] },
-  'container-stop': { steps: ['stop'], records: ['container:stop-requested', 'container:exited'], failures: [] },
+  'container-stop': { steps: ['stop'], records: ['container:stop-requested', 'container:exited'], failures: ['container:stop-failed'] },
   'container-kill': { steps: ['signal'], records: ['container:kill-requested'], failures: [] },
   'container-pause': { steps: ['freeze'], records: ['container:pause-requested', 'container:paused'], failures: [] },
   'container-resume': { steps: ['thaw'], records: ['container:resume-requested', 'container:resumed'], failures: [] },

@@ -85,7 +85,7 @@ export class Containers implements ContainerOperations {
     return waiting.map((unit) => unit.id);
   }
 
-  async stop(ref: string, graceMs: number | undefined, options: MutateOptions): Promise<Timed<ContainerView>> {
+  async stop(ref: string, graceMs: number | undefined, _options: MutateOptions): Promise<Timed<ContainerView>> {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
     await unit.serial.run(async () => {
@@ -94,7 +94,13 @@ export class Containers implements ContainerOperations {
       await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'stop-requested' });
       if (hasEnded(unit)) return;
       const signal = signalNumber(unit.record.spec.stopSignal) ?? 15;
-      await new PlanRun(unit.sandbox, 'container-stop', timer).step('stop', () => stopInGuest(unit, signal, graceMs ?? this.#deps.stopGraceMs, { ...options, wasPaused: paused }), options);
+      try {
+        // Not the caller's signal: once asked for, it goes on whether or not the caller stays.
+        await new PlanRun(unit.sandbox, 'container-stop', timer).step('stop', () => stopInGuest(unit, signal, graceMs ?? this.#deps.stopGraceMs, { wasPaused: paused }));
+      } catch (error) {
+        await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'stop-failed' });
+        throw error;
+      }
     });
     return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finishAs('container_stop', this.#deps.metrics) };
   }
@@ -123,6 +129,11 @@ export class Containers implements ContainerOperations {
     });
     this.#registry.removeContainer(unit, name);
     return timer.finishAs('container_delete', this.#deps.metrics);
+  }
+
+  /** A stop that was under way when the daemon died goes on. */
+  finishStop(unit: ContainerUnit): void {
+    this.stop(unit.id, undefined, { requestId: '' }).catch((error: unknown) => { unit.sandbox.log.warn({ error, container: unit.id }, 'a stop that an earlier daemon began failed'); });
   }
 
   /** Half made or half deleted when the daemon died: finished off. */
@@ -278,8 +289,14 @@ export class Containers implements ContainerOperations {
       if (verb === 'pause' && before === 'paused') return;
       const agent = await reachableAgent(unit, options);
       const timer = new PhaseTimer(this.#deps.clock);
-      if (verb === 'pause') await new PlanRun(unit.sandbox, 'container-pause', timer).step('freeze', () => agent.pauseContainer(unit.id, options), options);
-      else await new PlanRun(unit.sandbox, 'container-resume', timer).step('thaw', () => agent.resumeContainer(unit.id, options), options);
+      try {
+        if (verb === 'pause') await new PlanRun(unit.sandbox, 'container-pause', timer).step('freeze', () => agent.pauseContainer(unit.id, options), options);
+        else await new PlanRun(unit.sandbox, 'container-resume', timer).step('thaw', () => agent.resumeContainer(unit.id, options), options);
+      } catch (error) {
+        // Whether the guest did it is not known: what the record says is made true again.
+        await (before === 'paused' ? agent.pauseContainer(unit.id) : agent.resumeContainer(unit.id)).catch((problem: unknown) => { unit.sandbox.log.debug({ error: problem, container: unit.id }, 'the guest had nothing to undo'); });
+        throw error;
+      }
       await actor.commit({ target: 'container', id: unit.id, kind: verb === 'pause' ? 'paused' : 'resumed' });
     });
     return this.#view(unit);

@@ -233,7 +233,15 @@ export class Recovery {
     if (init.pid === 0 && init.exit === undefined) return;
     // It was started while nobody could write that down.
     if (record.state === 'created') await unit.actor.commit({ target: 'container', id: record.id, kind: 'started', patch: { startedAtMs: this.#deps.clock.wallMs(), guestPid: init.pid } });
+    if (init.exit === undefined) await this.#believe(unit, record, init.paused);
     await container.pump();
+    if (record.state === 'stopping') this.#containers.finishStop(container);
+  }
+
+  /** It was paused, or let go on, while nobody could write that down. */
+  async #believe(unit: SandboxUnit, record: ContainerRecord, paused: boolean): Promise<void> {
+    if (record.state === 'running' && paused) await unit.actor.commit({ target: 'container', id: record.id, kind: 'paused' });
+    if (record.state === 'paused' && !paused) await unit.actor.commit({ target: 'container', id: record.id, kind: 'resumed' });
   }
 
   async #ended(unit: SandboxUnit, cause: Cause, detail: string): Promise<void> {

@@ -25,6 +25,8 @@ describe('the container table', () => {
     ['paused', 'resumed', 'running'],
     ['running', 'exited', 'exited'],
     ['stopping', 'exited', 'exited'],
+    ['stopping', 'stop-failed', 'running'],
+    ['exited', 'stop-failed', 'ignored'],
     ['exited', 'started', 'running'],
     ['exited', 'delete-requested', 'deleting'],
     ['deleting', 'deleted', 'gone'],

@@ -309,6 +309,39 @@ describe('a daemon that comes back', () => {
     expect(world.shares.size).toBe(0);
   });
 
+  it('goes on with the stop of a container that was under way', async () => {
+    const world = new World();
+    const first = world.services();
+    await runningContainer(first);
+    world.failpoints = { reach: (point) => (point === 'container-stop/stop/before' ? new Promise(() => undefined) : undefined) };
+    const killed = world.services();
+    await (await killed.recovery.begin()).settled;
+    void killed.containers.stop('ctr', undefined, CALL);
+    await settle();
+    expect([...world.disk.values()][0]?.containers[0]?.state).toBe('stopping');
+    world.failpoints = undefined;
+    const again = world.services();
+    await (await again.recovery.begin()).settled;
+    await settle();
+    expect(again.containers.get('ctr').container).toMatchObject({ state: 'exited', exit: { code: 143 } });
+  });
+
+  it.each(['pause', 'resume'] as const)('believes the guest about the %s of a container that nobody could write down', async (verb) => {
+    const world = new World();
+    const first = world.services();
+    await runningContainer(first);
+    if (verb === 'resume') await first.containers.pause('ctr', CALL);
+    world.failpoints = { reach: (point) => (point.startsWith('container-') && point.endsWith('/after') ? new Promise(() => undefined) : undefined) };
+    const killed = world.services();
+    await (await killed.recovery.begin()).settled;
+    void killed.containers[verb]('ctr', CALL);
+    await settle();
+    world.failpoints = undefined;
+    const again = world.services();
+    await (await again.recovery.begin()).settled;
+    expect(again.containers.get('ctr').container.state).toBe(verb === 'pause' ? 'paused' : 'running');
+  });
+
   it('settles a sandbox whose host was restarted', async () => {
     const world = new World();
     await runningContainer(world.services());
