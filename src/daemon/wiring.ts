@@ -113,7 +113,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     log: parts.logger,
     metrics: parts.metrics,
     store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
-    hub: new EventHub(journal, parts.logger),
+    hub: new EventHub(journal, parts.logger, parts.metrics),
     agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(fs), metrics: parts.metrics }),
     watchHealth: (agent, onChange) => new HealthWatch(agent, { clock: host.clock, intervalMs: config.healthInterval, onChange: (health) => { onChange(health.healthy ? undefined : health.error.message); } }),
     profiles,

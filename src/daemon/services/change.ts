@@ -49,9 +49,12 @@ export function apply(record: SandboxRecord, change: Change): Outcome {
 }
 
 /** Conditions that end with the VM that they are about. */
-const OF_A_VM = ['monitor_unreachable', 'agent_unreachable', 'recovery_failed'] as const;
+const OF_A_VM: ReadonlySet<string> = new Set(['monitor_unreachable', 'agent_unreachable', 'recovery_failed']);
+const WITHOUT_VM: ReadonlySet<SandboxRecord['state']> = new Set<SandboxRecord['state']>(['stopping', 'stopped', 'failed', 'deleting']);
 
 function conditionChange(record: SandboxRecord, { name, message, atMs }: Change & { readonly target: 'condition' }): Outcome {
+  // Told late of a VM that has ended.
+  if (message !== undefined && OF_A_VM.has(name) && WITHOUT_VM.has(record.state)) return { kind: 'ignored' };
   const next = message === undefined ? withoutCondition(record, name) : withCondition(record, name, message, atMs);
   return next === record ? { kind: 'ignored' } : { kind: 'changed', record: { ...next, epoch: record.epoch + 1 }, gone: false, effects: [] };
 }

@@ -3,19 +3,21 @@ import { DomainError } from '../../core/model/errors.ts';
 import type { DomainEvent } from '../../core/model/events.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { EventJournal } from '../../core/ports/stores.ts';
-import type { Logger } from '../../core/ports/telemetry.ts';
+import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import type { EventOperations, WatchedEvent } from './facade.ts';
 
 /** Tells watchers what happened. Each reads the journal at its own pace: a slow one costs nothing and is told what it missed. */
 export class EventHub implements EventOperations {
   readonly #journal: EventJournal;
   readonly #log: Logger;
+  readonly #metrics: Pick<Metrics, 'dropped'>;
   #news: Deferred<undefined> = deferred<undefined>();
   #closed = false;
 
-  constructor(journal: EventJournal, log: Logger) {
+  constructor(journal: EventJournal, log: Logger, metrics: Pick<Metrics, 'dropped'>) {
     this.#journal = journal;
     this.#log = log;
+    this.#metrics = metrics;
   }
 
   /** Only what is already in the sandbox's record is published. A journal that can't be written loses the event, never the sandbox. */
@@ -23,6 +25,7 @@ export class EventHub implements EventOperations {
     try {
       await this.#journal.append(event);
     } catch (error) {
+      this.#metrics.dropped('event');
       this.#log.error({ error, type: event.type, sandbox: event.sandboxId }, 'event not kept');
       return;
     }

@@ -1,5 +1,5 @@
 import { readFile, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DomainError } from '../../core/model/errors.ts';
 import type { InstanceId } from '../../core/model/ids.ts';
 import type { FoundResource, LedgerKind } from '../../core/ports/ledger.ts';
@@ -27,12 +27,22 @@ export class CgroupLedger implements LedgerKind {
   async remove(found: FoundResource): Promise<void> {
     try {
       await rmdir(found.name);
+      await this.#removeEmptyParents(found.name);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return;
       const pids = await readFile(join(found.name, 'cgroup.procs'), 'utf8').catch(() => '');
       const holders = pids.trim().split('\n').filter((pid) => pid !== '');
       throw new DomainError('HOST_RESOURCE', `${found.name} is not removed: ${holders.length === 0 ? String(error) : `processes ${holders.slice(0, 8).join(', ')} are in it`}`, { cause: error });
     }
+  }
+
+  /** Each goes with the last group in it; another daemon's keep `vivarium`. */
+  async #removeEmptyParents(group: string): Promise<void> {
+    const home = dirname(group);
+    await rmdir(home).then(() => rmdir(dirname(home))).catch((error: unknown) => {
+      const errno = errnoOf(error) ?? '';
+      if (!['EBUSY', 'ENOTEMPTY', 'ENOENT'].includes(errno)) throw error;
+    });
   }
 
   async #below(home: string): Promise<readonly FoundResource[]> {

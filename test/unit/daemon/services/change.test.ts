@@ -26,6 +26,22 @@ describe('apply', () => {
     expect(apply(sandboxRecord({ state: 'creating' }), change)).toMatchObject({ record: { state: 'creating', cause: undefined, causeDetail: '', consoleTail: '' } });
   });
 
+  it('ends the conditions of a VM with it, and begins none of them later', () => {
+    const told = (state: 'running' | 'stopped', name: string): Change & { target: 'condition' } => ({ target: 'condition', name, message: state, atMs: 7 });
+    const conditions = ['monitor_unreachable', 'checkpoint_failed'].map((name) => ({ name, message: 'x', sinceMs: 1 }));
+    const stopped = apply(sandboxRecord({ state: 'stopping', conditions }), { target: 'sandbox', kind: 'cleaned' });
+    expect(stopped).toMatchObject({ record: { state: 'stopped', conditions: [{ name: 'checkpoint_failed' }] } });
+    expect(apply(sandboxRecord({ state: 'stopped' }), told('stopped', 'agent_unreachable'))).toEqual({ kind: 'ignored' });
+    expect(apply(sandboxRecord({ state: 'running' }), told('running', 'agent_unreachable'))).toMatchObject({ record: { conditions: [{ name: 'agent_unreachable', message: 'running', sinceMs: 7 }] } });
+  });
+
+  it('is the operator\'s stop from the moment of the request, unless it had a cause', () => {
+    expect(apply(sandboxRecord({ state: 'running' }), { target: 'sandbox', kind: 'stop-requested' })).toMatchObject({ record: { state: 'stopping', cause: 'OPERATOR_STOP', causeDetail: 'stopped' } });
+    expect(apply(sandboxRecord({ state: 'paused' }), { target: 'sandbox', kind: 'force-delete-requested' })).toMatchObject({ record: { state: 'deleting', cause: 'OPERATOR_STOP', causeDetail: 'deleted' } });
+    expect(apply(sandboxRecord({ state: 'stopped', cause: 'VMM_CRASH' }), { target: 'sandbox', kind: 'delete-requested' })).toMatchObject({ record: { cause: 'VMM_CRASH' } });
+    expect(apply(sandboxRecord({ state: 'creating' }), { target: 'sandbox', kind: 'stop-requested' })).toMatchObject({ record: { state: 'creating', cause: undefined } });
+  });
+
   it('forgets the cause of the last life when it boots again', () => {
     const record = sandboxRecord({ state: 'stopped', cause: 'OPERATOR_STOP', causeDetail: 'x' });
     const outcome = apply(record, { target: 'sandbox', kind: 'boot-requested', patch: { cause: undefined, causeDetail: '' } });

@@ -3,6 +3,7 @@ import type { DomainEvent } from '../../../../src/core/model/events.ts';
 import type { EventJournal, StoredEvent } from '../../../../src/core/ports/stores.ts';
 import { EventHub } from '../../../../src/daemon/services/event-hub.ts';
 import { MemoryLogger } from '../../../fakes/memory-logger.ts';
+import { NullMetrics } from '../../../fakes/null-metrics.ts';
 
 const event = (name: string): DomainEvent => ({ type: 'SANDBOX_READY', atMs: 1, sandboxId: 's', containerId: '', name, message: '', attributes: {} });
 
@@ -31,7 +32,7 @@ class ShortJournal implements EventJournal {
 }
 
 async function hub(journal: EventJournal, ...names: readonly string[]): Promise<EventHub> {
-  const made = new EventHub(journal, new MemoryLogger());
+  const made = new EventHub(journal, new MemoryLogger(), new NullMetrics());
   for (const name of names) await made.publish(event(name));
   return made;
 }
@@ -42,6 +43,17 @@ async function told(of: EventHub, cursor: string): Promise<readonly string[]> {
   for await (const watched of of.watch({ cursor, follow: false }, {})) all.push(watched.kind === 'event' ? `${watched.cursor} ${watched.event.name}` : `lost after ${watched.afterCursor}, on from ${watched.nextCursor}`);
   return all;
 }
+
+describe('an event', () => {
+  it('that the journal can not take is counted and logged, and fails nothing', async () => {
+    const metrics = new NullMetrics();
+    const logger = new MemoryLogger();
+    const full: EventJournal = { last: 0n, append: async () => { throw new Error('no space'); }, after: async () => ({ events: [], oldest: 1n }) };
+    await expect(new EventHub(full, logger, metrics).publish(event('a'))).resolves.toBeUndefined();
+    expect(metrics.droppedNames).toEqual(['event']);
+    expect(logger.lines.map(({ level }) => level)).toEqual(['error']);
+  });
+});
 
 describe('a watcher', () => {
   it('gets what came after its cursor', async () => {
