@@ -35,7 +35,7 @@ export async function play(cells: readonly Cell[], stage: Stage): Promise<Verdic
   const [killed, lived] = split(others, ({ cell }) => cell.fault === 'killed');
   const problems: RoundProblem[] = [];
   const stopped = new Set<number>();
-  const daemon = await TestDaemon.start({ profiles: stage.profiles, flags: FLAGS });
+  const daemon = await TestDaemon.start({ profiles: stage.profiles, flags: FLAGS, parent: stage.parent });
   try {
     await daemon.crash();
     const first = new ArmedPoints(join(daemon.home, 'first.json'), others);

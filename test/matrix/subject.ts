@@ -64,6 +64,8 @@ export interface Stage {
   readonly profiles: { readonly plain: string; readonly shared: string };
   /** A program that counts from 1, a line each, some times a second. */
   readonly witness: readonly string[];
+  /** Where the daemon's directories are: in memory, hundreds of sandboxes do not wait for each other's fsyncs. */
+  readonly parent: string;
   /** VMs that boot side by side. */
   readonly bootsAtOnce: number;
 }

@@ -20,6 +20,8 @@ export interface DaemonOptions {
   /** Profiles by name, as TOML text. */
   readonly profiles?: Readonly<Record<string, string>>;
   readonly flags?: readonly string[];
+  /** Where its directories are made; by default where temporary files are. */
+  readonly parent?: string;
 }
 
 /** A real daemon, in directories of its own, with the real command line. */
@@ -33,7 +35,7 @@ export class TestDaemon {
   #log = '';
 
   private constructor(options: DaemonOptions) {
-    this.home = mkdtempSync(join(tmpdir(), 'vv-'));
+    this.home = mkdtempSync(join(options.parent ?? tmpdir(), 'vv-'));
     this.root = join(this.home, 'lib');
     this.run = join(this.home, 'run');
     this.host = `unix:${this.run}/vivd.sock`;

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { cellName, generate, type Cell } from '../matrix/cells.ts';
 import { play } from '../matrix/play.ts';
@@ -11,8 +12,8 @@ const ONLY = process.env['VIVARIUM_MATRIX_ONLY'] ?? '';
 const PATIENT = 'boot_timeout = "60s"\ncreate_timeout = "120s"';
 const PLAIN = [`hypervisor_path = "${FAKE_VMM}"`, 'accelerator = "tcg"', 'shared_fs = "none"', 'memory = "64MiB"', 'memory_overhead = "0MiB"', PATIENT].join('\n');
 
-const FAKE: Stage = { profiles: { plain: PLAIN, shared: PLAIN.replace('"none"', '"virtiofs"') }, witness: ['counter', '1000'], bootsAtOnce: 12 };
-const REAL: Stage = { profiles: { plain: PATIENT, shared: PATIENT }, witness: ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'], bootsAtOnce: 3 };
+const FAKE: Stage = { profiles: { plain: PLAIN, shared: PLAIN.replace('"none"', '"virtiofs"') }, witness: ['counter', '1000'], parent: '/dev/shm', bootsAtOnce: 12 };
+const REAL: Stage = { profiles: { plain: PATIENT, shared: PATIENT }, witness: ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'], parent: tmpdir(), bootsAtOnce: 3 };
 
 /** One of each plan, where the real parts differ most from the fake ones. */
 const ON_QEMU = [
