@@ -1,4 +1,3 @@
-import { raceSignal } from '../../base/abort.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import { shortId } from '../../core/model/ids.ts';
 import type { ExitStatus, Phase } from '../../core/model/outcome.ts';
@@ -208,13 +207,14 @@ export class Containers implements ContainerOperations {
   }
 
   async resumeExec(execId: string, offsets: Offsets, options: WaitOptions): Promise<ProcessStream> {
-    await raceSignal(this.#registry.settled, options.signal);
+    await this.#registry.unmet.until(() => this.#registry.hasExec(execId), options);
     return await this.#registry.exec(execId).open(offsets, []);
   }
 
   async attach(ref: string, how: Parameters<ContainerOperations['attach']>[1], options: MutateOptions): Promise<ProcessStream> {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
+    if (how.stdin) await this.#registry.unmet.known(unit.sandbox.id, options);
     const log = await unit.log();
     const from = how.from ?? (how.replay ? START : log.end);
     const hold = unit.hold();
@@ -267,14 +267,22 @@ export class Containers implements ContainerOperations {
     unit.sandbox.containers.delete(unit.id);
   }
 
+  /** An earlier daemon saw its exit, and may not have come to its removal. */
+  foundExited(unit: ContainerUnit): void {
+    this.#afterExit(unit).catch((error: unknown) => { unit.sandbox.log.error({ error, container: unit.id }, 'not removed after its end'); });
+  }
+
   /** `--rm`: once nobody reads its streams any more. */
   async #afterExit(unit: ContainerUnit): Promise<void> {
     const { sandbox } = unit;
     if (!unit.record.spec.autoRemove && !sandbox.record.spec.autoRemove) return;
+    // Who read its streams when the daemon before ended has not seen its exit yet.
+    if (this.#registry.found.has(unit.id)) await this.#registry.rejoined;
     await unit.unheld();
+    if (!unit.exists) return;
     if (sandbox.record.spec.autoRemove && [...sandbox.containers.values()].every((other) => other.record.state === 'exited')) {
       await this.#removeSandbox(sandbox.id);
-    } else if (unit.record.spec.autoRemove && unit.exists && sandbox.record.state !== 'deleting') {
+    } else if (unit.record.spec.autoRemove && sandbox.record.state !== 'deleting') {
       await this.delete(unit.id, { force: true }, { requestId: '' });
     }
   }

@@ -19,6 +19,8 @@ const ADOPT_AGENT_MS = 10_000;
 /** Between two tries to adopt a sandbox that answered none: the first, and the longest. */
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30_000;
+/** Clients whose streams broke look for a daemon at least once a second; a container that removes itself waits so long for them. */
+const REJOIN_MS = 10_000;
 
 export interface RecoveryOptions {
   /** Sandboxes that are looked at side by side. */
@@ -32,6 +34,7 @@ export class Recovery {
   readonly #containers: Containers;
   readonly #concurrency: number;
   readonly #retries = new Map<string, Disposable>();
+  #rejoin: Disposable | undefined;
 
   constructor(deps: Deps, registry: Registry, containers: Containers, options: RecoveryOptions) {
     this.#deps = deps;
@@ -44,6 +47,7 @@ export class Recovery {
   release(): void {
     for (const retry of this.#retries.values()) retry[Symbol.dispose]();
     this.#retries.clear();
+    this.#rejoin?.[Symbol.dispose]();
   }
 
   /** Reads every record and makes every sandbox known (as recovering); the promise in the result is for when all are settled. */
@@ -55,6 +59,9 @@ export class Recovery {
       this.#registry.unreadable.set(problem.id, problem.problem);
     }
     const units = records.map(({ record }) => this.#know(record));
+    const rejoined = deferred<undefined>();
+    this.#registry.rejoined = rejoined.promise;
+    this.#rejoin = this.#deps.clock.timer(REJOIN_MS, () => { rejoined.resolve(undefined); });
     const settled = this.#settleAll(units);
     this.#registry.settled = settled.catch(() => undefined);
     return { settled };
@@ -68,9 +75,13 @@ export class Recovery {
     for (const container of record.containers) {
       this.#registry.reserveName('container', container.name, container.id);
       this.#containers.addUnit(this.#containers.makeUnit(unit, container.id));
+      this.#registry.found.add(container.id);
     }
     this.#deps.metrics.sandboxState(undefined, unit.record.state);
-    if (!settledBefore) this.#deps.admission.hold(record.id, record.memoryBytes);
+    if (!settledBefore) {
+      this.#deps.admission.hold(record.id, record.memoryBytes);
+      this.#expectGuest(unit);
+    }
     return { unit, before: record };
   }
 
@@ -172,6 +183,14 @@ export class Recovery {
     await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });
   }
 
+  /** What runs in it is not known until it has told, or until it has ended. */
+  #expectGuest(unit: SandboxUnit): void {
+    const { unmet } = this.#registry;
+    unmet.expect(unit.id);
+    const over: ReadonlySet<SandboxRecord['state']> = new Set<SandboxRecord['state']>(['stopped', 'failed', 'deleting']);
+    void unit.actor.until((record) => over.has(record.state)).then(() => { unmet.met(unit.id); });
+  }
+
   /** How a process ended that nobody watched but its launcher. */
   async #judgeAbsent(unit: SandboxUnit, launch: 'vmm' | 'vfs'): Promise<CauseOfEnd> {
     const left = await this.#deps.launcher.adopt(`${this.#deps.places.runDir(unit.id)}/${launch}`);
@@ -182,13 +201,19 @@ export class Recovery {
 
   /** A paused guest answers once it is resumed. */
   #expectAgent(unit: SandboxUnit, before: SandboxRecord): void {
-    if (before.profile.agent === 'none') return;
+    if (before.profile.agent === 'none') {
+      this.#registry.unmet.met(unit.id);
+      return;
+    }
     const handle = unit.makeAgent();
     handle.connectWhenever((agent) => { void this.#meetProcesses(unit, () => agent.processes()); });
   }
 
   async #meetAgent(unit: SandboxUnit, before: SandboxRecord, run: PlanRun<'recover'>): Promise<void> {
-    if (before.profile.agent === 'none') return;
+    if (before.profile.agent === 'none') {
+      this.#registry.unmet.met(unit.id);
+      return;
+    }
     const handle = unit.makeAgent();
     try {
       const agent = await run.step('agent', () => handle.connect(ADOPT_AGENT_MS, {}));
@@ -214,6 +239,7 @@ export class Recovery {
       const container = unit.containers.get(process.key.containerId);
       if (process.key.execId !== undefined && container !== undefined) foundExec(this.#registry, container, process, process.key.execId);
     }
+    this.#registry.unmet.met(unit.id);
   }
 
   async #meetContainer(unit: SandboxUnit, record: ContainerRecord, init: GuestProcess | undefined): Promise<void> {
@@ -224,7 +250,10 @@ export class Recovery {
       return;
     }
     container.inGuest = init !== undefined;
-    if (record.state === 'exited') return;
+    if (record.state === 'exited') {
+      this.#containers.foundExited(container);
+      return;
+    }
     if (init === undefined) {
       if (record.state !== 'created') await container.ended({ code: 255, signal: 0, oomKilled: false, atMs: this.#deps.clock.wallMs(), cause: 'UNKNOWN', detail: 'its guest no longer knows it' });
       return;

@@ -3,6 +3,7 @@ import { SHORTEST_ID_END } from '../../core/model/ids.ts';
 import type { ContainerUnit } from './container-unit.ts';
 import type { ExecSession } from './exec-session.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
+import { UnmetGuests } from './unmet-guests.ts';
 
 const HEX_END = /^[0-9a-f]+$/;
 
@@ -15,6 +16,11 @@ export class Registry {
   settled: Promise<void> = Promise.resolve();
   /** The same for each sandbox that it left running or half made; none rejects. */
   readonly settling = new Map<string, Promise<undefined>>();
+  readonly unmet = new UnmetGuests();
+  /** Containers of an earlier daemon. */
+  readonly found = new Set<string>();
+  /** Kept once clients of the daemon before have had time to come back to their streams. */
+  rejoined: Promise<unknown> = Promise.resolve();
   /** Records that are there and can't be read, by the name of their directory, with the problem: what is theirs is left alone. */
   readonly unreadable = new Map<string, string>();
   readonly #names = { sandbox: new Map<string, string>(), container: new Map<string, string>() };
@@ -50,12 +56,17 @@ export class Registry {
 
   removeContainer(unit: ContainerUnit, name: string): void {
     this.#containers.delete(unit.id);
+    this.found.delete(unit.id);
     this.freeName('container', name, unit.id);
     for (const exec of [...this.#execs.values()]) {
       if (exec.container !== unit) continue;
       exec.release();
       this.#execs.delete(exec.execId);
     }
+  }
+
+  hasExec(id: string): boolean {
+    return this.#execs.has(id);
   }
 
   addExec(session: ExecSession): void {
