@@ -9,6 +9,7 @@ export class LogFollower {
   readonly #progress = { stdout: new OutputProgress(), stderr: new OutputProgress() };
   readonly #seen = new Set<LogStream>();
   #lastAt: Date | undefined;
+  #resumedAfter: Date | undefined;
 
   constructor(first: Partial<GetContainerLogsRequest>) {
     this.#first = first;
@@ -17,19 +18,19 @@ export class LogFollower {
   /** What to ask for now. */
   request(): Partial<GetContainerLogsRequest> {
     if (this.#seen.size === 0) return this.#first;
-    // Only the stream that was seen has a place to go on from; of the other, what is older than the last entry was not wanted, or is not there.
-    const since = this.#seen.size === 2 ? this.#first.since : this.#lastAt;
+    this.#resumedAfter = this.#lastAt;
     return {
       containerId: this.#first.containerId ?? '',
       follow: this.#first.follow === true,
       offsets: { stdout: this.#progress.stdout.received, stderr: this.#progress.stderr.received },
-      ...(since === undefined ? {} : { since }),
     };
   }
 
   /** @returns the bytes of it that were not seen before */
   take(entry: LogEntry): { readonly stream: LogStream; readonly fresh: Uint8Array } {
     const stream = logStreamName(entry.stream);
+    // A stream that nothing was seen of is read from its start again: what is older than all that was shown was not asked for (`--tail`, `--since`).
+    if (!this.#seen.has(stream) && this.#isOlder(entry.at)) return { stream, fresh: entry.data.subarray(0, 0) };
     this.#see(stream, entry.offset);
     if (entry.at !== undefined) this.#lastAt = entry.at;
     return { stream, fresh: this.#progress[stream].accept(entry.offset, entry.data).fresh };
@@ -37,9 +38,14 @@ export class LogFollower {
 
   /** Bytes that are not kept any more. @returns how many of them were not told of before */
   lost(stream: LogStream, from: bigint, to: bigint): bigint {
+    if (!this.#seen.has(stream) && this.#resumedAfter !== undefined) return 0n;
     this.#see(stream, from);
     const gap = this.#progress[stream].lost(from, to);
     return gap === undefined ? 0n : gap.to - gap.from;
+  }
+
+  #isOlder(at: Date | undefined): boolean {
+    return this.#resumedAfter !== undefined && at !== undefined && at < this.#resumedAfter;
   }
 
   #see(stream: LogStream, offset: bigint): void {
