@@ -102,3 +102,26 @@ describe('commands that run while the daemon is killed, on a fake VMM', () => {
     await logs.stop();
   });
 });
+
+describe('commands that run while the daemon is killed, on a real VM', () => {
+  it('exec, attach and logs go on without a byte lost or repeated, in both directions', async () => {
+    await using daemon = await TestDaemon.start();
+    const sandbox = await daemon.must('sandbox', 'create');
+    await daemon.must('run', '-d', '-i', '--sandbox', sandbox, '--name', 'echoing', 'busybox', '--', 'cat');
+    await daemon.must('run', '-d', '--sandbox', sandbox, '--name', 'counting', 'busybox', '--', 'sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; usleep 20000; done');
+    const sent = randomBytes(5 * MIB);
+    const exec = new LastingViv(daemon, 'exec', '-i', 'counting', 'cat');
+    const attach = new LastingViv(daemon, 'attach', 'echoing');
+    const logs = new LastingViv(daemon, 'logs', '-f', 'counting');
+    for (const echoing of [exec, attach]) echoing.child.stdin?.write(sent.subarray(0, 1));
+    await Promise.all([exec, attach, logs].map(async (command) => { await command.until((text) => text !== ''); }));
+    const fed = Promise.all([exec.feed(sent.subarray(1), 4000), attach.feed(sent.subarray(1), 4000)]);
+    await killAndStart(daemon, KILLS);
+    await fed;
+    for (const echoing of [exec, attach]) expect(await echoing.outcome()).toMatchObject({ code: 0, bytes: sent.length, sha256: sha256(sent) });
+    const seen = countedTo(logs.text);
+    await logs.until((text) => countedTo(text) > seen + 20);
+    expect(logs.text.startsWith('1\n2\n')).toBe(true);
+    await logs.stop();
+  });
+});
