@@ -86,6 +86,7 @@ chmod +x "$root/init"
 /usr/lib/qemu/virtiofsd --socket-path="$work/fs.sock" -o source=/ -o cache=always -o sandbox=chroot 2> "$work/virtiofsd.log" &
 pids+=($!)
 for _ in $(seq 200); do [ ! -S "$work/fs.sock" ] || break; sleep 0.05; done
+: > "$work/console"
 qemu-system-x86_64 -M q35,accel=tcg,memory-backend=m -cpu max -smp "$cpus" -m "$memory" -object memory-backend-memfd,id=m,size="$memory",share=on \
   -nodefaults -no-user-config -display none -no-reboot -serial stdio -device virtio-rng-pci \
   -kernel "$kernel" -initrd "$work/initrd.gz" \

@@ -20,13 +20,13 @@ async function inTheLab(script: string): Promise<{ readonly facts: ReadonlyMap<s
 /** vivd as a service of a real systemd 252, version 2 control groups, in a VM of its own. */
 describe('vivd under systemd', () => {
   let facts: ReadonlyMap<string, string>;
+  let text = '';
   const fact = (name: string): string | undefined => facts.get(name);
   const number = (name: string): number => Number(facts.get(name) ?? 'NaN');
 
   beforeAll(async () => {
-    const told = await inTheLab('systemd.sh');
-    ({ facts } = told);
-    if (facts.get('scopes_gone') === undefined) throw new Error(`the lab did not come to its end:\n${told.text}`);
+    ({ facts, text } = await inTheLab('systemd.sh'));
+    if (facts.get('scopes_gone') === undefined) throw new Error(`the lab did not come to its end:\n${text}`);
   });
 
   it('is told as started once it serves', () => {
@@ -59,7 +59,7 @@ describe('vivd under systemd', () => {
   });
 
   it('goes on with its container: exec, every line of its output, an empty audit', () => {
-    expect([fact('exec'), fact('counted'), fact('audit')]).toEqual(['hello', 'whole', '0']);
+    expect([fact('exec_code'), fact('exec'), fact('counted'), fact('audit')], text).toEqual(['0', 'hello', 'whole', '0']);
   });
 
   it('stopped, leaves its VM running; started, finds it; deleted, nothing is left', () => {

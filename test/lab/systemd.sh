@@ -73,11 +73,17 @@ await serves "$before"
 fact watchdog $?
 fact watchdog_vmm "$(identity "$vmm")"
 say watchdog_restarts NRestarts
+# Ready is said before every sandbox is found again, and until then it takes no exec.
+found() { viv sandbox ls -o json | grep -q SANDBOX_STATE_RUNNING; }
+await found
+fact found $?
 fact watchdog_told "$(dmesg | grep -c 'vivd.service: Watchdog timeout')"
 fact group_failures "$(dmesg | grep -c '219/CGROUP')"
 
-viv exec counting echo hello > /run/said
+viv exec counting echo hello > /run/said 2> /run/refused
+fact exec_code $?
 fact exec "$(cat /run/said)"
+fact exec_refused "$(tr '\n' ' ' < /run/refused)"
 viv logs counting > /run/counted
 fact counted "$(awk '$1 != NR { bad = 1 } END { print (bad || NR < 2) ? "broken" : "whole" }' /run/counted)"
 viv doctor audit
