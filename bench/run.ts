@@ -11,9 +11,10 @@ import { DELETE } from './sections/delete.ts';
 import { EXEC } from './sections/exec.ts';
 import { RECOVERY } from './sections/recovery.ts';
 import { SMALL } from './sections/small.ts';
+import { STREAMS } from './sections/streams.ts';
 import { SOAK, SOAK_REAL } from './sections/soak.ts';
 
-const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, RECOVERY, SOAK, SOAK_REAL];
+const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, RECOVERY, STREAMS, SOAK, SOAK_REAL];
 /** Of all sections that run when none is named. */
 const WHOLE_RUN_MS = 1_200_000;
 /** How long a section that was cut short has to put its things away. */
