@@ -200,8 +200,10 @@ export class FakeDaemon {
       async *getContainerLogs({ containerId }) {
         const output = outputOf(containerId);
         for (const [stream, data] of [[1, output?.stdout], [2, output?.stderr]] as const) {
+          let offset = 0n;
           for (const line of (data?.toString() ?? '').split(/(?<=\n)/).filter((text) => text !== '')) {
-            yield { message: { $case: 'entry', value: { at: new Date(0), stream, data: Buffer.from(line) } } };
+            yield { message: { $case: 'entry', value: { at: new Date(0), stream, offset, data: Buffer.from(line) } } };
+            offset += BigInt(Buffer.byteLength(line));
           }
         }
       },
