@@ -10,12 +10,11 @@ import type { ContainerTranslation, HookRunState } from '../../core/ports/oci.ts
 import type { ContainerUnit } from './container-unit.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
+import { exitCodeOfStartFailure, startRefused } from './start-failure.ts';
 
 const SIGKILL = 9;
 /** A process that got SIGKILL is gone within this, or its guest is not what it should be. */
 const KILL_WAIT_MS = 10_000;
-const COMMAND_NOT_FOUND = 127;
-const COMMAND_NOT_EXECUTABLE = 126;
 
 export interface Prepared {
   readonly source: ResolvedSource;
@@ -118,26 +117,12 @@ function hookState(unit: ContainerUnit, spec: OciSpec): HookRunState {
 
 async function startFailed(unit: ContainerUnit, problem: DomainError): Promise<DomainError> {
   const code = exitCodeOfStartFailure(problem.message);
-  const exit: ExitStatus = { code, signal: 0, oomKilled: false, atMs: unit.sandbox.deps.clock.wallMs(), cause: 'CONTAINER_EXIT', detail: problem.message };
+  const refusal = startRefused(problem, unit.id, unit.record.command);
+  const exit: ExitStatus = { code, signal: 0, oomKilled: false, atMs: unit.sandbox.deps.clock.wallMs(), cause: 'CONTAINER_EXIT', detail: refusal.message };
   await unit.renew();
   await removeFromGuest(unit);
   await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'start-failed', patch: { exit, finishedAtMs: exit.atMs } });
-  return startRefused(problem, unit.id);
-}
-
-/** As shells and other container tools have it: 127 not found, 126 found and not to be run. */
-export function exitCodeOfStartFailure(message: string): number {
-  return /not found|no such file|ENOENT/i.test(message) ? COMMAND_NOT_FOUND : COMMAND_NOT_EXECUTABLE;
-}
-
-/** The guest's words about a command that can't be run, with the exit code that a shell would give. */
-export function startRefused(problem: DomainError, containerId: string): DomainError {
-  return new DomainError('PROCESS_START_FAILED', problem.message, {
-    containerId,
-    cause: problem,
-    remedy: 'check that the command exists in the root file system and may be executed',
-    facts: { exit_code: String(exitCodeOfStartFailure(problem.message)) },
-  });
+  return refusal;
 }
 
 /** Stop signal, grace, SIGKILL to all, and the end seen. */

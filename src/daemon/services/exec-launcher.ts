@@ -1,6 +1,5 @@
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { ExecSpec } from '../../core/model/sandbox-spec.ts';
-import { startRefused } from './container-runs.ts';
 import type { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
 import type { ExecSession } from './exec-session.ts';
@@ -9,6 +8,7 @@ import type { MutateOptions, ProcessStream } from './facade.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import type { Registry } from './registry.ts';
+import { startRefused } from './start-failure.ts';
 
 /** Starts further processes in containers. */
 export class ExecLauncher {
@@ -71,7 +71,7 @@ export class ExecLauncher {
       await new PlanRun(sandbox, 'exec', timer).step('agent_exec', () => agent.exec(setup));
     } catch (error) {
       const problem = toDomainError(error);
-      throw problem.reason === 'AGENT_REFUSED' ? startRefused(problem, container.id) : problem;
+      throw problem.reason === 'AGENT_REFUSED' ? startRefused(problem, container.id, setup.args) : problem;
     }
   }
 
