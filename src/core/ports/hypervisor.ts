@@ -46,7 +46,9 @@ export type VmEvent =
   | { readonly kind: 'guest-panic'; readonly detail: string }
   /** The monitor's connection is gone while the process lives; the driver reconnects by itself. */
   | { readonly kind: 'monitor-lost'; readonly detail: string }
-  | { readonly kind: 'monitor-back' };
+  | { readonly kind: 'monitor-back' }
+  /** A VM that was found again, against its record: each difference in words. */
+  | { readonly kind: 'compared'; readonly differences: readonly string[] };
 
 export type VmStatus = 'running' | 'paused' | 'shutdown' | 'guest-panicked' | 'internal-error' | 'starting';
 

@@ -177,6 +177,10 @@ export class SandboxUnit {
       case 'monitor-lost':
         void this.condition('monitor_unreachable', event.detail);
         return;
+      case 'compared':
+        if (event.differences.length > 0) this.log.warn({ differences: event.differences }, 'the VM is not what its record says');
+        void this.condition('vm_differs', event.differences.length === 0 ? undefined : event.differences.join('; '));
+        return;
       case 'monitor-back':
         void this.condition('monitor_unreachable', undefined);
         return;

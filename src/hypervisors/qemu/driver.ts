@@ -8,6 +8,7 @@ import { formatVersion } from './version.ts';
 import { chooseAccelerator } from './accel.ts';
 import { qemuLaunchSpec } from './launch-spec.ts';
 import { DEATH_GRACE_MS, Monitor } from './monitor.ts';
+import { askInventory, differences, inventoryOf } from './inventory.ts';
 import { longestSocket, vmPaths } from './paths.ts';
 import type { QemuProbe } from './probe.ts';
 import { QemuSession, exitedError } from './session.ts';
@@ -99,8 +100,20 @@ export class QemuDriver implements HypervisorDriver {
       // The VM goes on without its monitor; the session says so and keeps trying.
       logger.warn({ pid, err: error }, 'a VM was found again whose monitor does not answer');
       monitor.reconnectLater(error instanceof Error ? error.message : String(error));
+      return session;
     }
+    await this.#compare(session, monitor, spec, options);
     return session;
+  }
+
+  /** The VMM is asked what its VM has; what is not as recorded is told and changes nothing. */
+  async #compare(session: QemuSession, monitor: Monitor, spec: VmSpec, options: WaitOptions): Promise<void> {
+    try {
+      session.take({ kind: 'compared', differences: differences(inventoryOf(spec), await askInventory(monitor, options)) });
+    } catch (error) {
+      throwIfAborted(options.signal);
+      this.#parts.logger.warn({ err: error, vm: spec.name }, 'a VM that was found again did not tell what it has');
+    }
   }
 
   #choose(spec: VmSpec, info: HypervisorInfo): { accelerator: 'kvm' | 'tcg'; reason: string } {

@@ -29,6 +29,10 @@ type NoArguments = Readonly<Record<string, never>>;
 export interface QmpCommands {
   'qmp_capabilities': { readonly arguments: { readonly enable?: readonly string[] }; readonly result: unknown };
   'query-status': { readonly arguments: NoArguments; readonly result: { readonly status: RunState; readonly running: boolean } };
+  'query-cpus-fast': { readonly arguments: NoArguments; readonly result: readonly { readonly 'cpu-index': number }[] };
+  'query-memory-size-summary': { readonly arguments: NoArguments; readonly result: { readonly 'base-memory': number; readonly 'plugged-memory'?: number } };
+  'query-named-block-nodes': { readonly arguments: { readonly flat?: boolean }; readonly result: readonly { readonly 'node-name'?: string }[] };
+  'qom-list': { readonly arguments: { readonly path: string }; readonly result: readonly { readonly name: string; readonly type: string }[] };
   'stop': { readonly arguments: NoArguments; readonly result: unknown };
   'cont': { readonly arguments: NoArguments; readonly result: unknown };
   'system_powerdown': { readonly arguments: NoArguments; readonly result: unknown };

@@ -12,6 +12,10 @@ const CLASSES = {
 const TABLE: Readonly<Record<QmpCommand, keyof typeof CLASSES>> = {
   'qmp_capabilities': 'quick',
   'query-status': 'quick',
+  'query-cpus-fast': 'quick',
+  'query-memory-size-summary': 'quick',
+  'query-named-block-nodes': 'quick',
+  'qom-list': 'quick',
   // Both drain the block devices before they answer.
   'stop': 'blockIo',
   'cont': 'blockIo',

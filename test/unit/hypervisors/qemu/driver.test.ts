@@ -283,6 +283,24 @@ describe('adopt', () => {
     expect(session?.mode).toMatchObject({ accelerator: 'tcg', acceleratorReason: 'KVM cannot be used: no vmx', hypervisorVersion: '7.2.22' });
   });
 
+  it.each([
+    ['finds a VM to be what its record says', {}, []],
+    ['tells what is not as its record says', { 'query-cpus-fast': [], 'query-named-block-nodes': [{ 'node-name': '#block1' }, { 'node-name': 'late0' }] }, [`0 vCPUs instead of ${spec.cpus}`, 'a block node late0 that is not in its record']],
+  ])('%s', async (_name, unlike, told) => {
+    const ref = await leftBehind();
+    playQmp(stream, {
+      'query-cpus-fast': Array.from({ length: spec.cpus }, (_, index) => ({ 'cpu-index': index })),
+      'query-memory-size-summary': { 'base-memory': spec.memoryBytes, 'plugged-memory': 0 },
+      'query-named-block-nodes': spec.image === '' ? [] : [{ 'node-name': 'image0' }],
+      'qom-list': [{ name: 'type', type: 'string' }, ...(spec.agentPort ? [{ name: 'serial0', type: 'child<virtio-serial-pci>' }] : [])],
+      ...unlike,
+    });
+    const session = await driver.adopt(ref, spec, {});
+    const events: VmEvent[] = [];
+    session?.onEvent((event) => { events.push(event); });
+    expect(events.filter(({ kind }) => kind === 'compared')).toEqual([{ kind: 'compared', differences: told }]);
+  });
+
   it('keeps a VM whose monitor does not answer, and goes on trying', async () => {
     const ref = await leftBehind();
     const adopting = driver.adopt(ref, spec, {});
