@@ -58,7 +58,11 @@ impl Agent {
     pub fn any_frame(&mut self) -> (u32, u8, Vec<u8>) {
         let mut buffer = vec![0; 65536];
         while self.frames.is_empty() {
-            let count = self.stream.read(&mut buffer).expect("a frame");
+            let count = match self.stream.read(&mut buffer) {
+                // A signal to this process is no answer.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                read => read.expect("a frame"),
+            };
             assert_ne!(count, 0, "the port was closed");
             for incoming in self.decoder.push(&buffer[..count]) {
                 match incoming {
