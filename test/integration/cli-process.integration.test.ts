@@ -101,7 +101,7 @@ test('daemon start waits until it serves, daemon stop until it is gone', async (
   expect(again.stdout.text).toContain('runs already');
   const stop = new CliRun(['daemon', 'stop'], options);
   expect(await stop.exitCode).toBe(0);
-  expect(stop.stdout.text).toBe(`stopped (pid ${pid}); its VMs go on\n`);
+  expect(stop.stdout.text).toBe(`stopped (pid ${pid}); 1 sandbox goes on\n`);
   expect(await new CliRun(['daemon', 'status'], options).exitCode).toBe(3);
 });
 
@@ -109,6 +109,7 @@ const daemonSource = `
 import { createServer } from '${root}/node_modules/nice-grpc/lib/index.js';
 import { HealthDefinition } from '${root}/src/gen/grpc/health/v1/health.ts';
 import { HostServiceDefinition } from '${root}/src/gen/vivarium/v1/host.ts';
+import { SandboxServiceDefinition } from '${root}/src/gen/vivarium/v1/sandbox.ts';
 const server = createServer();
 const begun = Date.now();
 const status = () => ({ status: Date.now() - begun > 200 ? 1 : 2 });
@@ -120,6 +121,10 @@ server.add(HealthDefinition, { check: async () => status(), async *watch() {
 const unused = async () => ({});
 server.add(HostServiceDefinition, {
   getVersion: async () => ({ version: '1', pid: process.pid }), getCapabilities: unused, runDoctor: unused, audit: unused, listProfiles: unused, listImages: unused,
+});
+server.add(SandboxServiceDefinition, {
+  ...Object.fromEntries(Object.keys(SandboxServiceDefinition.methods).map((method) => [method, unused])),
+  listSandboxes: async () => ({ sandboxes: [{ vmmPid: 7 }, { vmmPid: 0 }] }),
 });
 await server.listen(process.argv[process.argv.indexOf('--listen') + 1]);
 process.on('SIGTERM', () => { server.forceShutdown(); process.exit(0); });

@@ -14,7 +14,7 @@ export function registerDaemonCommands(program: Command, bind: Bind): void {
   bind(start, async () => (await import('../actions/daemon-start.ts')).startDaemon);
 
   const stop = group.command('stop')
-    .description('end the daemon; its VMs go on')
+    .description('end the daemon; its sandboxes go on')
     .option('--time <duration>', 'how long to wait for it', '30s');
   bind(stop, async () => (await import('../actions/daemon-stop.ts')).stopDaemon);
 

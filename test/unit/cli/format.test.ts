@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { cpuPercent } from '../../../src/cli/format/cpu-percent.ts';
 import { enumText } from '../../../src/cli/format/enum-text.ts';
+import { goOn } from '../../../src/cli/format/go-on.ts';
 import { prettyJson, protoJson } from '../../../src/cli/format/json.ts';
 import { logLineText } from '../../../src/cli/format/log-line.ts';
 import { progressText } from '../../../src/cli/format/progress-lines.ts';
@@ -84,4 +85,8 @@ test('the timing table names calls, phases and what was really used', () => {
   const phases = [Phase.fromPartial({ name: 'boot', offset: { nanos: 2_000_000 }, duration: { seconds: 2n } })];
   expect(renderTimings([{ call: 'create sandbox', tookMs: 2010, phases }], mode)).toBe(
     `PHASE             START     TIME\ncreate sandbox        -   2.01 s\n  boot           2.0 ms   2.00 s\nmode: ${describeMode(mode)}\n`);
+});
+
+test('a daemon that stops says how many sandboxes go on, and nothing when none do', () => {
+  expect([0, 1, 3, undefined].map(goOn)).toEqual(['', '; 1 sandbox goes on', '; 3 sandboxes go on', '; its sandboxes go on']);
 });
