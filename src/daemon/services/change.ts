@@ -120,22 +120,27 @@ const REMEDIES: Partial<Record<SandboxRecord['state'], string>> = {
   recovering: 'the daemon has just come back; try again in a moment',
 };
 
+const NOT_PAUSED = 'it is not paused: there is nothing to resume';
+
 function words(kind: string): string {
   return kind.replace(/^force-/, '').replace(/-requested$/, '').replaceAll('-', ' ');
 }
 
 function wrongState(record: SandboxRecord, kind: string): DomainError {
   const reason = record.state === 'recovering' ? 'RECOVERING' : 'WRONG_STATE';
+  const runs = record.state === 'ready' || record.state === 'running';
+  const remedy = words(kind) === 'resume' && runs ? NOT_PAUSED : REMEDIES[record.state];
   return new DomainError(reason, `cannot ${words(kind)}: sandbox ${record.name} is ${record.state}`, {
     sandboxId: record.id,
     facts: { state: record.state },
-    ...(REMEDIES[record.state] === undefined ? {} : { remedy: REMEDIES[record.state] }),
+    ...(remedy === undefined ? {} : { remedy }),
   });
 }
 
 function wrongContainerState(record: SandboxRecord, container: ContainerRecord, kind: string): DomainError {
   const running = container.state === 'running' || container.state === 'paused' || container.state === 'stopping';
-  const remedy = container.state === 'paused' ? 'unpause it first' : running ? 'stop it first, or use force' : 'start it first';
+  const usual = container.state === 'paused' ? 'unpause it first' : running ? 'stop it first, or use force' : 'start it first';
+  const remedy = words(kind) === 'resume' && container.state === 'running' ? NOT_PAUSED : usual;
   return new DomainError('WRONG_STATE', `cannot ${words(kind)}: container ${container.name} is ${container.state}`, {
     sandboxId: record.id,
     containerId: container.id,

@@ -65,6 +65,13 @@ describe('apply', () => {
     expect(error).toMatchObject({ reason: 'WRONG_STATE', message: 'cannot delete: sandbox sb is running', details: { remedy: 'stop it first, or use force', facts: { state: 'running' } } });
   });
 
+  it('tells nobody to stop what is to be resumed and runs', () => {
+    const record = sandboxRecord({ state: 'running', containers: [containerRecord({ state: 'running' })] });
+    const remedy = 'it is not paused: there is nothing to resume';
+    expect(refusal(() => apply(record, { target: 'sandbox', kind: 'resume-requested' }))).toMatchObject({ message: 'cannot resume: sandbox sb is running', details: { remedy } });
+    expect(refusal(() => apply(record, { target: 'container', id: CONTAINER_ID, kind: 'resume-requested' }))).toMatchObject({ reason: 'WRONG_STATE', details: { remedy } });
+  });
+
   it('says RECOVERING while the daemon does not know', () => {
     expect(refusal(() => apply(sandboxRecord({ state: 'recovering' }), { target: 'sandbox', kind: 'stop-requested' })).reason).toBe('RECOVERING');
   });
