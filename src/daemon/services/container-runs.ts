@@ -75,9 +75,16 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
 
 /** Starts the first process; it is running, and its output on its way to the log, when this resolves. */
 export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
-  const { sandbox } = unit;
-  const run = new PlanRun(sandbox, 'container-start', timer);
+  const run = new PlanRun(unit.sandbox, 'container-start', timer);
   const agent = await reachable(unit, options);
+  await recordStart(unit, agent, run);
+  await lateHooks(unit, 'afterStart');
+  await run.step('stdin', () => openStdin(unit, agent, options), options);
+}
+
+async function recordStart(unit: ContainerUnit, agent: GuestAgent, run: PlanRun<'container-start'>): Promise<void> {
+  const { sandbox } = unit;
+  using _recorded = unit.starting();
   await unit.pump();
   try {
     // From here on the caller's going away changes nothing: a process that may run is a process that is watched.
@@ -88,8 +95,6 @@ export async function startInGuest(unit: ContainerUnit, timer: PhaseTimer, optio
     throw await startFailed(unit, problem);
   }
   await sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'started', patch: { startedAtMs: sandbox.deps.clock.wallMs(), guestPid: unit.guestPid, finishedAtMs: undefined, exit: undefined, resumeOnStart: false } });
-  await lateHooks(unit, 'afterStart');
-  await run.step('stdin', () => openStdin(unit, agent, options), options);
 }
 
 /** Nobody will write to it, or a terminal gets its size. */

@@ -25,6 +25,7 @@ export class ContainerUnit {
   #source: Promise<ResolvedSource> | undefined;
   #pump: ProcessPump | undefined;
   readonly #onExit: (unit: ContainerUnit) => void;
+  #startRecorded: Promise<undefined> | undefined;
   #holders = 0;
   #unheld = deferred<undefined>();
 
@@ -94,6 +95,13 @@ export class ContainerUnit {
     this.#onExit(this);
   }
 
+  /** It is being started: its exit, which may come before the answer to its start, is recorded after the start. */
+  starting(): Disposable {
+    const recorded = deferred<undefined>();
+    this.#startRecorded = recorded.promise;
+    return { [Symbol.dispose]: () => { recorded.resolve(undefined); } };
+  }
+
   /** Someone reads its streams: an automatic removal waits for them. */
   hold(): Disposable {
     this.#holders += 1;
@@ -145,6 +153,7 @@ export class ContainerUnit {
 
   async #exited(exit: GuestExit): Promise<void> {
     try {
+      await this.#startRecorded;
       await this.ended(this.#asAskedFor(exitStatus(exit)));
     } catch (error) {
       this.sandbox.log.error({ error, container: this.id }, 'exit not recorded');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { deferred } from '../../../../src/base/abort.ts';
 import { DomainError } from '../../../../src/core/model/errors.ts';
 import type { StreamEvent } from '../../../../src/daemon/services/facade.ts';
 import { containerSpec, sandboxSpec } from '../../../fakes/records.ts';
@@ -307,6 +308,23 @@ describe('a daemon that comes back', () => {
     await settled;
     expect(world.disk.size).toBe(0);
     expect(world.shares.size).toBe(0);
+  });
+
+  it('has ended when its first process did so before its start was recorded', async () => {
+    const world = new World();
+    const answered = deferred<undefined>();
+    world.failpoints = { reach: (point) => (point === 'container-start/agent_start/after' ? answered.promise : undefined) };
+    const services = world.services();
+    const { value: sandbox } = await services.sandboxes.create(sandboxSpec({ name: 'sb' }), CALL);
+    const { value } = await services.containers.create(sandbox.id, containerSpec({ name: 'ctr' }), CALL);
+    const starting = services.containers.start('ctr', CALL);
+    await settle();
+    onlyVm(world).act(value.container.id, { exit: 3 });
+    await settle();
+    answered.resolve(undefined);
+    await starting;
+    await expect(services.containers.wait('ctr', {})).resolves.toMatchObject({ code: 3 });
+    expect(services.containers.get('ctr').container.state).toBe('exited');
   });
 
   it('goes on with the stop of a container that was under way', async () => {
