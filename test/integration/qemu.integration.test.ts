@@ -164,7 +164,7 @@ describe('adopt', () => {
     expect(session?.mode).toEqual(first.mode);
     const { events } = collect(session!);
     await expect(session!.status()).resolves.toBe('paused');
-    expect(events).toEqual([{ kind: 'paused' }]);
+    expect(events).toEqual([{ kind: 'paused' }, { kind: 'compared', differences: [] }]);
     await session!.resume();
     await expect(session!.kill()).resolves.toMatchObject({ signal: 9 });
   });
