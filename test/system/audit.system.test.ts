@@ -34,7 +34,8 @@ describe('the audit', () => {
     await daemon.must('run', '-d', '--name', 'web', 'busybox', 'sleep', '600');
     const running = await allOf(daemon);
     expect(running.filter(({ state }) => state !== 'AUDIT_STATE_OWNED')).toEqual([]);
-    expect([...new Set(running.map(({ kind }) => kind))].sort()).toEqual(['directory', 'launcher', 'mount', 'process', 'socket']);
+    // Control groups only where the host lets us make them.
+    expect([...new Set(running.map(({ kind }) => kind))].filter((kind) => kind !== 'cgroup').sort()).toEqual(['directory', 'launcher', 'mount', 'process', 'socket']);
     const sandbox = running[0]?.sandboxId ?? '';
     await daemon.must('pause', 'web');
     await daemon.must('doctor', 'audit');
