@@ -1,13 +1,26 @@
+import { deadline } from '../../base/abort.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { GuestAgent } from '../../core/ports/agent.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { ContainerUnit } from './container-unit.ts';
 
+/** A sandbox that does not answer stays recovering for longer than anybody waits. */
+const RECOVERED_MS = 10_000;
+
 /** The agent of a container's guest. WRONG_STATE while the guest is paused or gone, AGENT_UNREACHABLE when it does not come back. */
 export async function reachableAgent(unit: ContainerUnit, options: WaitOptions): Promise<GuestAgent> {
+  await recovered(unit, options);
   const { agent, record } = unit.sandbox;
   if (agent === undefined || record.state === 'paused') throw atRest(unit, '');
   return await agent.get(options);
+}
+
+/** A daemon that has just come back is asked before it knows: it answers in a moment instead of refusing. */
+async function recovered(unit: ContainerUnit, options: WaitOptions): Promise<void> {
+  const { actor, deps, record } = unit.sandbox;
+  if (record.state !== 'recovering') return;
+  using limit = deadline({ ms: RECOVERED_MS, timer: (ms, callback) => deps.clock.timer(ms, callback), reason: () => atRest(unit, ''), signals: [options.signal] });
+  await actor.until((current) => current.state !== 'recovering', { signal: limit.signal });
 }
 
 /** WRONG_STATE while the whole VM is paused: deadlines rest then, so a call to the guest would wait until somebody resumes it. */
