@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long a second launch waits for the first to fill the record.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a wait lasts that nobody will end, on a host that has no watch left.
+const BLIND_WAIT: Duration = Duration::from_millis(20);
+
 pub enum Claim {
     /// The lock is ours and nothing of an earlier launch lives. Held until the file is closed by all who have it.
     Ours(File),
@@ -25,22 +28,32 @@ pub enum Claim {
 /// Takes the lock of the current directory, or finds out who lives there.
 pub fn claim() -> Result<Claim, Failure> {
     let lock = open_lock().or_fail(Code::Lock, "lock")?;
-    // Watched before the first look, so that no change falls between look and wait.
-    let watch = watch_directory().or_fail(Code::Lock, "watch the directory")?;
+    if let Some(claim) = look(&lock)? {
+        return Ok(claim);
+    }
+    // Only who must wait watches: a host has few watches to give (128 by default), and many launches at once are ordinary.
+    let watch = watch_directory();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if try_lock(&lock).or_fail(Code::Lock, "flock")? {
-            return Ok(orphan().map_or(Claim::Ours(lock), Claim::Living));
-        }
-        if let Some(answer) = living() {
-            return Ok(Claim::Living(answer));
+        // Looked at again after the watch began, so that no change falls between look and wait.
+        if let Some(claim) = look(&lock)? {
+            return Ok(claim);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Failure::new(Code::Lock, "another launcher holds the lock and has not filled the record"));
         }
-        wait_for_change(&watch, left).or_fail(Code::Lock, "wait for the record")?;
+        wait_for_change(watch.as_ref().ok(), left).or_fail(Code::Lock, "wait for the record")?;
     }
+}
+
+/// None while another holds the lock and its record tells of no child yet.
+fn look(lock: &File) -> Result<Option<Claim>, Failure> {
+    if try_lock(lock).or_fail(Code::Lock, "flock")? {
+        let mine = lock.try_clone().or_fail(Code::Lock, "lock")?;
+        return Ok(Some(orphan().map_or(Claim::Ours(mine), Claim::Living)));
+    }
+    Ok(living().map(Claim::Living))
 }
 
 fn open_lock() -> io::Result<File> {
@@ -67,7 +80,11 @@ fn watch_directory() -> io::Result<OwnedFd> {
     }
 }
 
-fn wait_for_change(watch: &OwnedFd, patience: Duration) -> io::Result<()> {
+/// Ends at a change or when the patience is over; without a watch, after a moment.
+fn wait_for_change(watch: Option<&OwnedFd>, patience: Duration) -> io::Result<()> {
+    let Some(watch) = watch else {
+        return sys::poll(&mut [], patience.min(BLIND_WAIT).as_millis() as i32 + 1);
+    };
     let mut entries = [sys::poll_entry(watch.as_raw_fd(), libc::POLLIN)];
     sys::poll(&mut entries, patience.as_millis() as i32 + 1)?;
     let mut events = [0; 4096];
