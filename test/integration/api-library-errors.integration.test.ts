@@ -1,4 +1,4 @@
-import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, Server, status } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
 import { ErrorInfo } from 'nice-grpc-error-details';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -26,6 +26,16 @@ class RawClient {
         if (error === null) reject(new Error('it was answered'));
         else resolve(error);
       });
+    });
+  }
+
+  /** The end of a two-way call that has sent one message and keeps its side open. */
+  async streamFailure(path: string): Promise<ServiceError> {
+    return await new Promise<ServiceError>((resolve, reject) => {
+      const call = this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, (bytes) => bytes);
+      call.on('data', () => { reject(new Error('it was answered')); });
+      call.on('error', (error) => { resolve(error as ServiceError); });
+      call.write(Buffer.from('anything'));
     });
   }
 
@@ -80,10 +90,27 @@ describe('what the gRPC library refuses by itself', () => {
     expect(infoOf(error)).toMatchObject({ reason: 'DEADLINE', domain: 'vivarium' });
   });
 
-  it('is UNIMPLEMENTED for a method that is not there', async () => {
+  it.each(['/vivarium.v1.SandboxService/NoSuch', '/vivarium.v9.NoService/Get', '/nothing'])('is UNSUPPORTED with a remedy for %s, which is not there', async (path) => {
     const { api, client } = await meet();
     await using _api = api;
-    const error = await client.failure('/vivarium.v1.SandboxService/NoSuch', Buffer.alloc(0));
+    const error = await client.failure(path, Buffer.from([0xff, 0xff]));
     expect(error.code).toBe(status.UNIMPLEMENTED);
+    expect(error.details).toContain(path);
+    expect(infoOf(error)).toMatchObject({ reason: 'UNSUPPORTED', domain: 'vivarium', metadata: { remedy: expect.stringContaining('reflection') as string } });
+  });
+
+  it('answers a stream to a method that is not there', async () => {
+    const { api, client } = await meet();
+    await using _api = api;
+    const error = await client.streamFailure('/vivarium.v1.ContainerService/NoSuch');
+    expect(error.code).toBe(status.UNIMPLEMENTED);
+    expect(infoOf(error)).toMatchObject({ reason: 'UNSUPPORTED' });
+  });
+
+  it('leaves the library as it was for every other server of the process', async () => {
+    const before = Object.getOwnPropertyDescriptor(Server.prototype, 'bindAsync');
+    const { api } = await meet();
+    await using _api = api;
+    expect(Object.getOwnPropertyDescriptor(Server.prototype, 'bindAsync')).toEqual(before);
   });
 });

@@ -40,8 +40,20 @@ export function profileToWire(profile: ProfileView): Profile {
   return { name: profile.name, path: profile.path, content: profile.toml, allowedOverrides: [...profile.allowedOverrides] };
 }
 
+/** What only a pulled or imported image has. */
+const NO_DETAILS = { manifestDigest: '', architecture: '', os: '', layers: [], usedBy: [] } as const;
+
 export function imageToWire(image: ImageConfig): Image {
-  return { name: image.name, digest: image.digest, entrypoint: [...image.entrypoint], command: [...image.command], sizeBytes: bytes(image.sizeBytes), source: image.source };
+  return {
+    ...NO_DETAILS,
+    name: image.name,
+    digest: image.digest,
+    entrypoint: [...image.entrypoint],
+    command: [...image.command],
+    sizeBytes: bytes(image.sizeBytes),
+    source: image.source,
+    names: [image.name],
+  };
 }
 
 export function guestToWire(guest: GuestView): Guest {

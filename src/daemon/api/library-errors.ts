@@ -10,7 +10,7 @@ const UNREADABLE_WORDS = 'Error deserializing request';
 
 type SentStatus = Parameters<ServerInterceptingCall['sendStatus']>[0];
 
-interface Told {
+export interface Told {
   readonly code: codes;
   readonly reason: ErrorReason;
   readonly remedy: string;
@@ -41,8 +41,11 @@ export const describeLibraryErrors: ServerInterceptor = (_method, call) => {
 export function described(sent: SentStatus): SentStatus {
   if (sent.code === codes.OK || hasDetails(sent.metadata)) return sent;
   const told: Told | undefined = sent.details.startsWith(UNREADABLE_WORDS) ? UNREADABLE_REQUEST : TOLD[sent.code];
-  if (told === undefined) return sent;
-  const { code, reason, remedy } = told;
+  return told === undefined ? sent : detailed(sent, told);
+}
+
+/** The status with ErrorInfo. */
+export function detailed(sent: SentStatus, { code, reason, remedy }: Told): SentStatus {
   const info = ErrorInfo.fromPartial({ reason, domain: ERROR_DOMAIN, metadata: { remedy } });
   const details = [{ typeUrl: `type.googleapis.com/${ErrorInfo.$type}`, value: Buffer.from(ErrorInfo.encode(info).finish()) }];
   const metadata = sent.metadata?.clone() ?? new Metadata();

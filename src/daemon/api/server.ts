@@ -30,6 +30,7 @@ import { RequestOnce } from './request-once.ts';
 import { ENCODED_SANDBOX_SERVICE } from './sandbox-encoding.ts';
 import { SandboxService } from './sandbox-service.ts';
 import { SocketFile } from './socket-file.ts';
+import { withUnknownMethods } from './unknown-method.ts';
 
 const SERVICE_NAMES = [
   SandboxServiceDefinition.fullName, ContainerServiceDefinition.fullName, EventServiceDefinition.fullName, HostServiceDefinition.fullName, GuestServiceDefinition.fullName,
@@ -97,12 +98,12 @@ export class ApiServer {
     const parsed = parseListenAddress(address);
     if (parsed.kind === 'tcp') {
       const host = parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host;
-      const port = await this.#server.listen(`${host}:${parsed.port}`);
+      const port = await withUnknownMethods(() => this.#server.listen(`${host}:${parsed.port}`));
       return `tcp:${host}:${port}`;
     }
     const socket = new SocketFile(parsed.path);
     await socket.prepare();
-    await this.#server.listen(`unix:${socket.bindPath}`);
+    await withUnknownMethods(() => this.#server.listen(`unix:${socket.bindPath}`));
     await socket.publish();
     this.#socket = socket;
     return `unix:${parsed.path}`;
