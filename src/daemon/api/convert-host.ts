@@ -41,7 +41,7 @@ export function profileToWire(profile: ProfileView): Profile {
 }
 
 /** What only a pulled or imported image has. */
-const NO_DETAILS = { manifestDigest: '', architecture: '', os: '', layers: [], usedBy: [] } as const;
+const NO_DETAILS = { manifestDigest: '', architecture: '', os: '', config: undefined, createdAt: undefined, pulledAt: undefined } as const;
 
 export function imageToWire(image: ImageConfig): Image {
   return {
@@ -53,6 +53,8 @@ export function imageToWire(image: ImageConfig): Image {
     sizeBytes: bytes(image.sizeBytes),
     source: image.source,
     names: [image.name],
+    layers: [],
+    usedBy: [],
   };
 }
 
