@@ -328,7 +328,10 @@ export class FakeVm {
       metrics: async () => '',
       setTime: async () => undefined,
       reseed: async () => undefined,
-      processes: async () => [...this.processes.values()].map((process) => told(process)),
+      processes: async () => {
+        await world.at('agent-processes');
+        return [...this.processes.values()].map((process) => told(process));
+      },
       rest: () => undefined,
       output: (key, from, options) => this.#lost(outputOf(find(key), from.stdout, options?.signal, () => world.generation === generation)),
       ack: (key, offsets) => { find(key).acked = offsets.stdout; },

@@ -46,7 +46,7 @@ export class ExecLauncher {
   /** What the same request has started, as the guest knows it. */
   async #startedBefore(container: ContainerUnit, execId: string, options: MutateOptions): Promise<ExecSession | undefined> {
     const { sandbox } = container;
-    const known = (): ExecSession | undefined => this.#registry.execs.find((session) => session.execId === execId);
+    const known = (): ExecSession | undefined => this.#registry.findExec(execId);
     if (known() !== undefined || container.record.state !== 'running') return known();
     if (sandbox.record.state === 'paused') {
       throw new DomainError('RECOVERING', `whether this exec was started is known once sandbox ${sandbox.record.name} is resumed`, { sandboxId: sandbox.id, containerId: container.id, remedy: 'resume the sandbox first' });
@@ -56,7 +56,7 @@ export class ExecLauncher {
       throw new DomainError('REQUEST_OUTCOME_UNKNOWN', 'an official kata agent can not tell whether this exec was started', { sandboxId: sandbox.id, containerId: container.id, remedy: 'look into the container, and send it with a new request id if it is still wanted' });
     }
     const process = (await agent?.processes(options))?.find(({ key }) => key.execId === execId);
-    return process === undefined ? undefined : known() ?? foundExec(this.#registry, container, process, execId);
+    return process === undefined ? undefined : foundExec(this.#registry, container, process, execId);
   }
 
   async #launch(container: ContainerUnit, execId: string, spec: ExecSpec, timer: PhaseTimer, options: MutateOptions): Promise<void> {

@@ -69,6 +69,10 @@ export class Registry {
     return this.#execs.has(id);
   }
 
+  findExec(id: string): ExecSession | undefined {
+    return this.#execs.get(id);
+  }
+
   addExec(session: ExecSession): void {
     this.#execs.set(session.execId, session);
   }
