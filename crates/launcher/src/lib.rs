@@ -3,6 +3,7 @@
 //! Processes of one launch: the *front* (short-lived, answers on stdout), the *keeper* (stays, reaps the child, serves
 //! `control.sock`), the *scribe* (writes to disk for the keeper, so that a dead disk never blocks the reaping) and the *child*.
 
+pub mod binds;
 pub mod caps;
 pub mod child;
 pub mod claim;

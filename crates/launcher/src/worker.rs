@@ -1,5 +1,6 @@
 //! What a worker of `viv-launcher serve` does: one request, one answer line, and it ends.
 
+use crate::binds;
 use crate::errno;
 use crate::front;
 use crate::json::{object, Value};
@@ -76,6 +77,7 @@ fn perform(request: &Value) {
             }
             Err(refused) => Err(refused),
         },
+        Some("bind") => binds::bind(request),
         Some("mount") => mounts::mount(request),
         Some("notify") => notify::notify(request),
         Some("unmount") => mounts::unmount(request),

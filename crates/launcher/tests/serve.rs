@@ -296,3 +296,49 @@ fn receive(socket: &std::os::unix::net::UnixDatagram) -> (String, i32) {
         (String::from_utf8_lossy(&bytes[..count as usize]).into_owned(), sender.pid)
     }
 }
+
+#[test]
+fn binds_have_their_attributes_wherever_they_show() {
+    if !privileged() {
+        return;
+    }
+    let base = Launch::empty();
+    for name in ["source/inner", "shared", "peer", "volume/data"] {
+        fs::create_dir_all(base.path(name)).expect("mkdir");
+    }
+    fs::write(base.path("source/file"), "text").expect("write");
+    fs::write(base.path("volume/data/in"), "sub").expect("write");
+    symlink("source", base.path("link")).expect("symlink");
+    symlink("../../source", base.path("volume/out")).expect("symlink");
+    symlink("data", base.path("volume/within")).expect("symlink");
+    let at = |name: &str| base.path(name).display().to_string();
+    let _socket = std::os::unix::net::UnixListener::bind(base.path("socket")).expect("bind");
+    let mut server = Server::start();
+    // A peer, as the mounts that virtiofsd sees are of those that are made here.
+    let views = format!(
+        r#"{{"id":1,"cmd":"mount","mounts":[{{"source":"{0}","target":"{0}","flags":["bind"]}},{{"target":"{0}","flags":["private"]}},{{"target":"{0}","flags":["shared"]}},{{"source":"{0}","target":"{1}","flags":["bind","rec"]}},{{"source":"tmpfs","target":"{2}","fstype":"tmpfs"}}]}}"#,
+        at("shared"), at("peer"), at("source/inner")
+    );
+    assert_eq!(server.ask(&views).to_string(), OK);
+    let bind = |source: &str, target: &str, rest: &str| format!(r#"{{"id":2,"cmd":"bind","binds":[{{"source":"{}","target":"{}"{rest}}}]}}"#, at(source), at(target));
+    assert_eq!(server.ask(&bind("source", "shared/ro", r#","attributes":["ro","nosuid"],"recursive":true"#)).to_string(), OK);
+    assert_eq!(server.ask(&bind("source/file", "shared/one", "")).to_string(), OK);
+    assert_eq!(server.ask(&bind("volume", "shared/sub", r#","sub_path":"within""#)).to_string(), OK);
+    for view in ["shared", "peer"] {
+        assert_eq!(fs::write(base.path(view).join("ro/new"), "").expect_err("read-only").raw_os_error(), Some(libc::EROFS), "{view}");
+        assert_eq!(fs::write(base.path(view).join("ro/inner/new"), "").expect_err("read-only below").raw_os_error(), Some(libc::EROFS), "{view}");
+        assert_eq!(fs::read_to_string(base.path(view).join("one")).expect("file"), "text");
+        assert_eq!(fs::read_to_string(base.path(view).join("sub/in")).expect("sub path"), "sub");
+    }
+    fs::write(base.path("source/inner/new"), "the source is as it was").expect("writable");
+    let errno = |server: &mut Server, request: &str| server.refused(request).1;
+    assert_eq!(errno(&mut server, &bind("link", "shared/x", "")), "ELOOP");
+    assert_eq!(errno(&mut server, &bind("missing", "shared/x", "")), "ENOENT");
+    assert_eq!(errno(&mut server, &bind("socket", "shared/x", "")), "EOPNOTSUPP");
+    assert_eq!(errno(&mut server, &bind("volume", "shared/x", r#","sub_path":"out""#)), "EXDEV");
+    assert_eq!(errno(&mut server, &bind("volume", "shared/x", r#","sub_path":"../source""#)), "EXDEV");
+    assert_eq!(server.refused(&bind("volume", "shared/x", r#","sub_path":"/etc""#)).0, "bad_request");
+    assert!(!base.path("shared/x").exists());
+    let targets = ["shared/ro/inner", "shared/ro", "shared/one", "shared/sub", "shared", "peer", "source/inner"].map(|name| format!("\"{}\"", at(name))).join(",");
+    assert_eq!(server.ask(&format!(r#"{{"id":3,"cmd":"unmount","targets":[{targets}]}}"#)).to_string(), OK);
+}
