@@ -19,7 +19,7 @@ export function realDriver(cacheDir: string): { driver: QemuDriver; logger: Memo
   const [files, runner, dialer, logger, metrics] = [new SystemFiles(), new SystemProcessRunner(), new UnixDialer(clock), new MemoryLogger(), new NullMetrics()];
   const helper = new HostCalls({ start: () => startHelperProcess(launcherPath()), clock });
   const launcher = new LauncherClient({ helper, dialer, files, clock, processes: new ProcessTable(), logger });
-  const probe = new QemuProbe({ runner, files, logger, cacheDir });
+  const probe = new QemuProbe({ runner, files, clock, logger, cacheDir });
   return { driver: new QemuDriver({ launcher, dialer, files, clock, probe, logger, metrics }), logger, launcher, metrics };
 }
 

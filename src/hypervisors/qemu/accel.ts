@@ -6,6 +6,8 @@ import { EXIT_CODE, EXIT_PORT, kvmPayload } from './kvm-payload.ts';
 
 /** A guest that runs at all is through in a tenth of this; one that does not may spin for ever. */
 const GUEST_DEADLINE_MS = 5000;
+/** On top of that, so often what the VMM takes to say its version: on a host where that is seconds, no guest is through in five. */
+const STARTS = 5;
 const MAX_CPUINFO_BYTES = 16 * 1024 * 1024;
 
 export interface KvmProbeParts {
@@ -16,13 +18,21 @@ export interface KvmProbeParts {
   /** `/proc/cpuinfo` and `/dev/kvm`, unless a test says otherwise. */
   readonly cpuinfoPath?: string;
   readonly devicePath?: string;
+  /** How long the VMM took for the least that it can be asked. */
+  readonly startMs: number;
+}
+
+export interface KvmFinding {
+  readonly info: AcceleratorInfo;
+  /** Nothing came in time: a guest that spins for ever, or a host that was too busy. Another look may find otherwise. */
+  readonly timedOut: boolean;
 }
 
 /**
  * Whether an ordinary guest runs under KVM here. The device node alone proves nothing: it can be opened on hosts where no guest ever gets
  * through its first instructions. Rejects only with the signal's reason.
  */
-export async function probeKvm(vmmPath: string, parts: KvmProbeParts, options: WaitOptions = {}): Promise<AcceleratorInfo> {
+export async function probeKvm(vmmPath: string, parts: KvmProbeParts, options: WaitOptions = {}): Promise<KvmFinding> {
   const devicePath = parts.devicePath ?? '/dev/kvm';
   if ((await parts.files.identify(devicePath)) === undefined) return unusable(`there is no ${devicePath}: load the kvm module`);
   const cpuinfo = await parts.files.read(parts.cpuinfoPath ?? '/proc/cpuinfo', MAX_CPUINFO_BYTES);
@@ -32,17 +42,18 @@ export async function probeKvm(vmmPath: string, parts: KvmProbeParts, options: W
   const payload = join(parts.cacheDir, 'kvm-probe.bin');
   await parts.files.makeDirectory(parts.cacheDir);
   await parts.files.publish(payload, kvmPayload());
-  return await runGuest(vmmPath, payload, parts.runner, options);
+  const timeoutMs = GUEST_DEADLINE_MS + Math.round(STARTS * parts.startMs);
+  return await runGuest(vmmPath, payload, parts.runner, { ...options, timeoutMs });
 }
 
-async function runGuest(vmmPath: string, payload: string, runner: ProcessRunner, options: WaitOptions): Promise<AcceleratorInfo> {
+async function runGuest(vmmPath: string, payload: string, runner: ProcessRunner, options: WaitOptions & { readonly timeoutMs: number }): Promise<KvmFinding> {
   try {
-    const result = await runner.run(vmmPath, payloadArgs('kvm', payload), { timeoutMs: GUEST_DEADLINE_MS, signal: options.signal });
-    if (result.code === EXIT_CODE) return { name: 'kvm', usable: true, reason: '' };
+    const result = await runner.run(vmmPath, payloadArgs('kvm', payload), { timeoutMs: options.timeoutMs, signal: options.signal });
+    if (result.code === EXIT_CODE) return { info: { name: 'kvm', usable: true, reason: '' }, timedOut: false };
     return unusable(`a test guest failed (exit code ${result.code}): ${result.stderr.trim().slice(-300)}`);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
-    return unusable(error.reason === 'DEADLINE' ? `a test guest did not run within ${GUEST_DEADLINE_MS} ms` : error.message);
+    return error.reason === 'DEADLINE' ? { ...unusable(`a test guest did not run within ${options.timeoutMs} ms`), timedOut: true } : unusable(error.message);
   }
 }
 
@@ -60,8 +71,8 @@ export function hasVirtualization(cpuinfo: string): boolean {
   return /^flags\s*:.*\b(?:vmx|svm)\b/m.test(cpuinfo);
 }
 
-function unusable(reason: string): AcceleratorInfo {
-  return { name: 'kvm', usable: false, reason };
+function unusable(reason: string): KvmFinding {
+  return { info: { name: 'kvm', usable: false, reason }, timedOut: false };
 }
 
 /**

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { raceSignal, throwIfAborted } from '../../base/abort.ts';
-import type { FileIdentity, Files, ProcessRunner, WaitOptions } from '../../core/ports/host.ts';
+import type { Clock, FileIdentity, Files, ProcessRunner, WaitOptions } from '../../core/ports/host.ts';
 import type { AcceleratorInfo, HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
-import { probeKvm } from './accel.ts';
+import { probeKvm, type KvmFinding } from './accel.ts';
 import { MINIMUM_VERSION, formatVersion, isAtLeast, parseVersion } from './version.ts';
 
 const RUN_TIMEOUT_MS = 10_000;
@@ -18,11 +18,18 @@ const DEVICES = ['vhost-user-fs-pci', 'pvpanic-pci', 'virtio-serial-pci', 'virti
 export interface ProbeParts {
   readonly runner: ProcessRunner;
   readonly files: Files;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly logger: Logger;
   readonly cacheDir: string;
   readonly cpuinfoPath?: string;
   readonly kvmDevice?: string;
   readonly bootIdPath?: string;
+}
+
+interface Answer {
+  readonly info: HypervisorInfo;
+  /** Holds for this binary until the host is booted again, also for the next daemon. */
+  readonly lasting: boolean;
 }
 
 /** What a VMM's binary can do on this host: found once for each binary and boot, then kept in memory and in a small file. */
@@ -77,41 +84,46 @@ export class QemuProbe {
     const path = join(this.#parts.cacheDir, `qemu-${createHash('sha256').update(vmmPath).digest('hex').slice(0, 16)}.json`);
     const cached = await this.#readCache(path, key);
     if (cached !== undefined) return cached;
-    const info = await this.#ask(vmmPath).catch((error: unknown) => broken(vmmPath, error instanceof Error ? error.message : String(error)));
-    if (info.usable) await this.#writeCache(path, key, info);
+    const { info, lasting } = await this.#ask(vmmPath).catch((error: unknown): Answer => passing(broken(vmmPath, error instanceof Error ? error.message : String(error))));
+    if (lasting) await this.#writeCache(path, key, info);
     return info;
   }
 
-  async #ask(vmmPath: string): Promise<HypervisorInfo> {
+  async #ask(vmmPath: string): Promise<Answer> {
+    const { clock } = this.#parts;
     const run = async (...args: string[]): Promise<string> => {
       const result = await this.#parts.runner.run(vmmPath, args, { timeoutMs: RUN_TIMEOUT_MS });
       if (result.code !== 0) throw new Error(`${vmmPath} ${args.join(' ')} failed (exit code ${result.code}): ${result.stderr.trim().slice(-300)}`);
       return result.stdout;
     };
+    const began = clock.monotonicMs();
     const version = parseVersion(await run('--version'));
-    if (version === undefined) return broken(vmmPath, `${vmmPath} --version does not answer like QEMU`);
+    const startMs = clock.monotonicMs() - began;
+    if (version === undefined) return passing(broken(vmmPath, `${vmmPath} --version does not answer like QEMU`));
     if (!isAtLeast(version, MINIMUM_VERSION)) {
-      return { ...broken(vmmPath, `QEMU ${formatVersion(version)} is too old: ${formatVersion(MINIMUM_VERSION)} or later is needed`), version: formatVersion(version) };
+      return passing({ ...broken(vmmPath, `QEMU ${formatVersion(version)} is too old: ${formatVersion(MINIMUM_VERSION)} or later is needed`), version: formatVersion(version) });
     }
     const [machines, accelerators, devices] = await Promise.all([run('-machine', 'help'), run('-accel', 'help'), run('-device', 'help')]);
-    return {
+    const builtIn = accelerators.split(/\s+/);
+    const kvm = await this.#kvm(vmmPath, builtIn, startMs);
+    const info: HypervisorInfo = {
       name: 'qemu',
       path: vmmPath,
       version: formatVersion(version),
       usable: true,
       reason: '',
-      accelerators: await this.#accelerators(vmmPath, accelerators.split(/\s+/)),
+      accelerators: [kvm.info, builtIn.includes('tcg') ? { name: 'tcg', usable: true, reason: '' } : absent(vmmPath, 'tcg')],
       capabilities: DEVICES.filter((device) => devices.includes(`name "${device}"`)),
       machines: MACHINES.filter((machine) => new RegExp(`^${machine}\\s`, 'm').test(machines)),
     };
+    return { info, lasting: !kvm.timedOut };
   }
 
-  async #accelerators(vmmPath: string, builtIn: readonly string[]): Promise<readonly AcceleratorInfo[]> {
+  async #kvm(vmmPath: string, builtIn: readonly string[], startMs: number): Promise<KvmFinding> {
     const { runner, files, cacheDir, cpuinfoPath, kvmDevice } = this.#parts;
-    const absent = (name: 'kvm' | 'tcg'): AcceleratorInfo => ({ name, usable: false, reason: `${vmmPath} is built without ${name}` });
+    if (!builtIn.includes('kvm')) return { info: absent(vmmPath, 'kvm'), timedOut: false };
     const paths = { ...(cpuinfoPath === undefined ? {} : { cpuinfoPath }), ...(kvmDevice === undefined ? {} : { devicePath: kvmDevice }) };
-    const kvm = builtIn.includes('kvm') ? await probeKvm(vmmPath, { runner, files, cacheDir, ...paths }) : absent('kvm');
-    return [kvm, builtIn.includes('tcg') ? { name: 'tcg', usable: true, reason: '' } : absent('tcg')];
+    return await probeKvm(vmmPath, { runner, files, cacheDir, startMs, ...paths });
   }
 
   async #readCache(path: string, key: string): Promise<HypervisorInfo | undefined> {
@@ -139,4 +151,12 @@ export class QemuProbe {
 
 function broken(path: string, reason: string): HypervisorInfo {
   return { name: 'qemu', path, version: '', usable: false, reason, accelerators: [], capabilities: [], machines: [] };
+}
+
+function absent(vmmPath: string, name: 'kvm' | 'tcg'): AcceleratorInfo {
+  return { name, usable: false, reason: `${vmmPath} is built without ${name}` };
+}
+
+function passing(info: HypervisorInfo): Answer {
+  return { info, lasting: false };
 }

@@ -9,11 +9,11 @@ import { ScriptedRunner } from '../../../fakes/scripted-runner.ts';
 const WITH_VMX = 'processor\t: 0\nflags\t\t: fpu vme vmx ssse3\n';
 const WITHOUT = 'processor\t: 0\nflags\t\t: fpu vme hypervisor\nvmx flags\t: vnmi\nbugs\t\t: svm_none\n';
 
-function host(cpuinfo: string, ...answers: ConstructorParameters<typeof ScriptedRunner>): { files: MemoryFiles; runner: ScriptedRunner; cacheDir: string } {
+function host(cpuinfo: string, ...answers: ConstructorParameters<typeof ScriptedRunner>): { files: MemoryFiles; runner: ScriptedRunner; cacheDir: string; startMs: number } {
   const files = new MemoryFiles();
   files.put('/dev/kvm', '');
   files.put('/proc/cpuinfo', cpuinfo);
-  return { files, runner: new ScriptedRunner(...answers), cacheDir: '/cache' };
+  return { files, runner: new ScriptedRunner(...answers), cacheDir: '/cache', startMs: 20 };
 }
 
 describe('hasVirtualization', () => {
@@ -31,30 +31,36 @@ describe('probeKvm', () => {
   it('is not usable without the device, and starts nothing', async () => {
     const parts = host(WITH_VMX);
     await parts.files.remove('/dev/kvm');
-    await expect(probeKvm('/qemu', parts)).resolves.toMatchObject({ usable: false, reason: expect.stringContaining('/dev/kvm') as unknown });
+    await expect(probeKvm('/qemu', parts)).resolves.toMatchObject({ info: { usable: false, reason: expect.stringContaining('/dev/kvm') as unknown } });
     expect(parts.runner.calls).toHaveLength(0);
   });
 
   it('is not usable on a processor without virtualization, at once', async () => {
     const parts = host(WITHOUT);
-    await expect(probeKvm('/qemu', parts)).resolves.toMatchObject({ usable: false, reason: expect.stringContaining('no vmx or svm') as unknown });
+    await expect(probeKvm('/qemu', parts)).resolves.toMatchObject({ info: { usable: false, reason: expect.stringContaining('no vmx or svm') as unknown } });
     expect(parts.runner.calls).toHaveLength(0);
   });
 
   it('is usable when the test guest came through', async () => {
     const parts = host(WITH_VMX, { code: EXIT_CODE });
-    await expect(probeKvm('/qemu', parts)).resolves.toEqual({ name: 'kvm', usable: true, reason: '' });
-    expect(parts.runner.calls[0]).toMatchObject({ command: '/qemu', options: { timeoutMs: 5000 } });
+    await expect(probeKvm('/qemu', parts)).resolves.toEqual({ info: { name: 'kvm', usable: true, reason: '' }, timedOut: false });
+    expect(parts.runner.calls[0]).toMatchObject({ command: '/qemu', options: { timeoutMs: 5100 } });
     expect(parts.runner.calls[0]?.args).toContain('q35,accel=kvm,usb=off');
   });
 
   it.each([
-    [{ code: 1, stderr: 'Could not access KVM kernel module: Permission denied' }, 'Permission denied'],
-    [new DomainError('DEADLINE', 'too slow'), 'did not run within 5000 ms'],
-    [new DomainError('HOST_RESOURCE', 'no such program'), 'no such program'],
-  ])('is not usable when the test guest did not: %j', async (answer, words) => {
+    [{ code: 1, stderr: 'Could not access KVM kernel module: Permission denied' }, 'Permission denied', false],
+    [new DomainError('DEADLINE', 'too slow'), 'did not run within 5100 ms', true],
+    [new DomainError('HOST_RESOURCE', 'no such program'), 'no such program', false],
+  ])('is not usable when the test guest did not: %j', async (answer, words, timedOut) => {
     const parts = host(WITH_VMX, answer);
-    await expect(probeKvm('/qemu', parts)).resolves.toMatchObject({ usable: false, reason: expect.stringContaining(words) as unknown });
+    await expect(probeKvm('/qemu', parts)).resolves.toMatchObject({ info: { usable: false, reason: expect.stringContaining(words) as unknown }, timedOut });
+  });
+
+  it('waits longer where the VMM itself is slow to start', async () => {
+    const parts = { ...host(WITH_VMX, { code: EXIT_CODE }), startMs: 3200 };
+    await probeKvm('/qemu', parts);
+    expect(parts.runner.calls[0]).toMatchObject({ options: { timeoutMs: 21_000 } });
   });
 });
 

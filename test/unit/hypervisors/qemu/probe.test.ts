@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { DomainError } from '../../../../src/core/model/errors.ts';
+import { EXIT_CODE } from '../../../../src/hypervisors/qemu/kvm-payload.ts';
 import { QemuProbe } from '../../../../src/hypervisors/qemu/probe.ts';
 import { formatVersion, isAtLeast, parseVersion } from '../../../../src/hypervisors/qemu/version.ts';
+import { ManualClock } from '../../../fakes/manual-clock.ts';
 import { MemoryFiles } from '../../../fakes/memory-files.ts';
 import { MemoryLogger } from '../../../fakes/memory-logger.ts';
 import { ScriptedRunner } from '../../../fakes/scripted-runner.ts';
@@ -17,7 +20,7 @@ let files: MemoryFiles;
 let runner: ScriptedRunner;
 const probeWith = (answers: ConstructorParameters<typeof ScriptedRunner>): QemuProbe => {
   runner = new ScriptedRunner(...answers);
-  return new QemuProbe({ runner, files, logger: new MemoryLogger(), cacheDir: '/cache' });
+  return new QemuProbe({ runner, files, clock: new ManualClock(), logger: new MemoryLogger(), cacheDir: '/cache' });
 };
 
 beforeEach(() => {
@@ -67,6 +70,14 @@ describe('QemuProbe', () => {
     change();
     await probeWith(ANSWERS).probe('/qemu');
     expect(runner.calls).toHaveLength(4);
+  });
+
+  it('does not keep for the next daemon that a test guest was not through in time', async () => {
+    files.put('/dev/kvm', '');
+    files.put('/proc/cpuinfo', 'flags\t\t: fpu svm\n');
+    await expect(probeWith([...ANSWERS, new DomainError('DEADLINE', 'too slow')]).probe('/qemu')).resolves.toMatchObject({ usable: true, accelerators: [{ name: 'kvm', usable: false }, { name: 'tcg', usable: true }] });
+    await expect(probeWith([...ANSWERS, { code: EXIT_CODE }]).probe('/qemu')).resolves.toMatchObject({ accelerators: [{ name: 'kvm', usable: true }, { name: 'tcg' }] });
+    await expect(probeWith([]).probe('/qemu')).resolves.toMatchObject({ accelerators: [{ name: 'kvm', usable: true }, { name: 'tcg' }] });
   });
 
   it('says why one is not usable, and asks again the next time', async () => {
