@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts';
 import type { ExecSession } from './exec-session.ts';
 import { foundExec, newExec } from './found-exec.ts';
 import type { MutateOptions, ProcessStream } from './facade.ts';
+import { recovered } from './guest-access.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import type { Registry } from './registry.ts';
@@ -29,6 +30,7 @@ export class ExecLauncher {
       if (!spec.stdin) this.#closeStdin(before);
       return await before.open({ stdout: 0n, stderr: 0n }, []);
     }
+    if (sandbox.agent === undefined) await recovered(container, options);
     this.#check(container);
     await sandbox.gate.through(() => this.#launch(container, execId, spec, timer, options), options.signal);
     const session = newExec(this.#registry, container, execId, spec.tty);

@@ -15,11 +15,11 @@ export async function reachableAgent(unit: ContainerUnit, options: WaitOptions):
   return await agent.get(options);
 }
 
-/** A daemon that has just come back is asked before it knows: it answers in a moment instead of refusing. */
-async function recovered(unit: ContainerUnit, options: WaitOptions): Promise<void> {
+/** A daemon that has just come back is asked before it knows: it answers in a moment instead of refusing. RECOVERING when that moment is long. */
+export async function recovered(unit: ContainerUnit, options: WaitOptions): Promise<void> {
   const { actor, deps, record } = unit.sandbox;
   if (record.state !== 'recovering') return;
-  using limit = deadline({ ms: RECOVERED_MS, timer: (ms, callback) => deps.clock.timer(ms, callback), reason: () => atRest(unit, ''), signals: [options.signal] });
+  using limit = deadline({ ms: RECOVERED_MS, timer: (ms, callback) => deps.clock.timer(ms, callback), reason: () => stillRecovering(unit), signals: [options.signal] });
   await actor.until((current) => current.state !== 'recovering', { signal: limit.signal });
 }
 
@@ -33,6 +33,11 @@ export function mustRun(unit: ContainerUnit, what: string): void {
   const { state } = unit.record;
   if (state === 'running' || state === 'paused') return;
   throw new DomainError('WRONG_STATE', `cannot ${what}: container ${unit.record.name} is ${state}`, { sandboxId: unit.sandbox.id, containerId: unit.id, remedy: 'start it first' });
+}
+
+function stillRecovering(unit: ContainerUnit): DomainError {
+  const { record, id } = unit.sandbox;
+  return new DomainError('RECOVERING', `sandbox ${record.name} has not been found again yet`, { sandboxId: id, containerId: unit.id, remedy: 'see its conditions; try again in a moment' });
 }
 
 function atRest(unit: ContainerUnit, beginning: string): DomainError {
