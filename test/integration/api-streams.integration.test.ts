@@ -60,16 +60,16 @@ describe('Exec', () => {
   it('resumes by id and offsets', async () => {
     const asked = deferred<unknown>();
     const process = new FakeProcessStream({ stdout: 10n, stderr: 4n });
-    const resumeExec = async (execId: string, offsets: unknown): Promise<FakeProcessStream> => {
-      asked.resolve({ execId, offsets });
+    const resumeExec = async (execId: string, offsets: unknown, { containerRef }: { containerRef?: string | undefined }): Promise<FakeProcessStream> => {
+      asked.resolve({ execId, offsets, containerRef });
       return process;
     };
     await using api = await ApiHarness.start(fakeServices({ containers: { resumeExec } }));
     const requests = new AsyncQueue<Request>(8);
-    requests.tryPush({ message: { $case: 'resume', value: { execId: 'e'.repeat(32), offsets: { stdout: 10n, stderr: 4n } } } });
+    requests.tryPush({ message: { $case: 'resume', value: { execId: 'e'.repeat(32), containerId: 'ctr', offsets: { stdout: 10n, stderr: 4n } } } });
     void process.exit();
     expect(await caseList(api.containers().exec(requests))).toEqual(['started', 'exit']);
-    expect(await asked.promise).toEqual({ execId: 'e'.repeat(32), offsets: { stdout: 10n, stderr: 4n } });
+    expect(await asked.promise).toEqual({ execId: 'e'.repeat(32), offsets: { stdout: 10n, stderr: 4n }, containerRef: 'ctr' });
   });
 
   it('lets go of the process when its client vanishes in the middle of output', async () => {

@@ -27,7 +27,7 @@ export function execCall(containers: Containers, start: ExecStart): ProcessCall 
     async *open(from, messages, signal) {
       const opening: ExecMessage = from === undefined
         ? { $case: 'start', value: start }
-        : { $case: 'resume', value: { execId: from.started.execId, offsets: from.offsets } };
+        : { $case: 'resume', value: { execId: from.started.execId, containerId: from.started.containerId, offsets: from.offsets } };
       for await (const { message } of containers.exec(envelopes<ExecMessage>(opening, messages), { signal })) yield message;
     },
   };

@@ -5,7 +5,7 @@ import { parsed } from './field-errors.ts';
 import { openOnce } from './open-once.ts';
 import { digestOf } from './request-methods.ts';
 import type { RequestOnce } from './request-once.ts';
-import { checkReference, checkRequestId } from './validate-fields.ts';
+import { checkOptionalReference, checkReference, checkRequestId } from './validate-fields.ts';
 import { offsetsFromWire, parseExecStart } from './validate-process.ts';
 
 export const STREAM_OPENERS = ['start', 'resume'] as const;
@@ -31,12 +31,16 @@ export async function openExec({ containers, requests }: StreamParts, message: E
     const { containerRef, spec, requestId } = parseExecStart(message.value);
     const start = { method: EXEC, digest: digestOf(ExecStart, message.value), requestId, ref: containerRef };
     const open = async (options: MutateOptions): Promise<ProcessStream> => await containers.exec(containerRef, spec, options);
-    const join = async (execId: string): Promise<ProcessStream> => await containers.resumeExec(execId, { stdout: 0n, stderr: 0n }, { signal });
+    const join = async (execId: string): Promise<ProcessStream> => await containers.resumeExec(execId, { stdout: 0n, stderr: 0n }, { signal, containerRef });
     return { stream: await openOnce(requests, start, { open, join }, signal), takesStdin: spec.stdin };
   }
   const { value } = message;
-  const execId = parsed((errors) => checkReference(errors, 'resume.exec_id', value.execId));
-  return { stream: await containers.resumeExec(execId, offsetsFromWire(value.offsets), { signal }), takesStdin: true };
+  const { execId, containerRef } = parsed((errors) => ({
+    execId: checkReference(errors, 'resume.exec_id', value.execId),
+    containerRef: checkOptionalReference(errors, 'resume.container_id', value.containerId),
+  }));
+  const options = { signal, ...(containerRef === '' ? {} : { containerRef }) };
+  return { stream: await containers.resumeExec(execId, offsetsFromWire(value.offsets), options), takesStdin: true };
 }
 
 /** Joins the streams of a container's first process. */

@@ -10,7 +10,7 @@ import { hasEnded, lateHooks, makeInGuest, prepare, removeFromGuest, removeFromH
 import { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
 import type { ExecLauncher } from './exec-launcher.ts';
-import type { ContainerOperations, ContainerView, MutateOptions, Offsets, Page, PageRequest, ProcessStream, Timed } from './facade.ts';
+import type { ContainerOperations, ContainerView, MutateOptions, Offsets, Page, PageRequest, ProcessStream, ResumeOptions, Timed } from './facade.ts';
 import { mustNotRest, mustRun, reachableAgent } from './guest-access.ts';
 import { hasLabels, page } from './pages.ts';
 import { PhaseTimer } from './phase-timer.ts';
@@ -206,9 +206,8 @@ export class Containers implements ContainerOperations {
     return await this.#execs.start(this.#registry.container(ref), spec, options);
   }
 
-  async resumeExec(execId: string, offsets: Offsets, options: WaitOptions): Promise<ProcessStream> {
-    await this.#registry.unmet.until(() => this.#registry.hasExec(execId), options);
-    return await this.#registry.exec(execId).open(offsets, []);
+  async resumeExec(execId: string, offsets: Offsets, options: ResumeOptions): Promise<ProcessStream> {
+    return await this.#execs.resume(execId, offsets, options);
   }
 
   async attach(ref: string, how: Parameters<ContainerOperations['attach']>[1], options: MutateOptions): Promise<ProcessStream> {

@@ -4,7 +4,7 @@ import type { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
 import type { ExecSession } from './exec-session.ts';
 import { foundExec, newExec } from './found-exec.ts';
-import type { MutateOptions, ProcessStream } from './facade.ts';
+import type { MutateOptions, Offsets, ProcessStream, ResumeOptions } from './facade.ts';
 import { recovered } from './guest-access.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
@@ -39,6 +39,19 @@ export class ExecLauncher {
     if (!spec.stdin) this.#closeStdin(session);
     if (spec.tty && spec.ttySize !== undefined) await session.resize(spec.ttySize);
     return await session.open({ stdout: 0n, stderr: 0n }, timer.finish());
+  }
+
+  /** Joins an exec again. EXEC_NOT_FOUND once it is known that there is none, or that it is another container's. */
+  async resume(execId: string, offsets: Offsets, { containerRef, signal }: ResumeOptions): Promise<ProcessStream> {
+    const registry = this.#registry;
+    const container = containerRef === undefined ? undefined : registry.container(containerRef);
+    if (container === undefined) await registry.unmet.until(() => registry.hasExec(execId), { signal });
+    else if (!registry.hasExec(execId)) await registry.unmet.known(container.sandbox.id, { signal });
+    const session = registry.exec(execId);
+    if (container !== undefined && session.container !== container) {
+      throw new DomainError('EXEC_NOT_FOUND', `exec ${execId} is not of container ${container.record.name}`, { containerId: container.id, remedy: 'resume it with the container id that its start was answered with, or without one' });
+    }
+    return await session.open(offsets, []);
   }
 
   #closeStdin(session: ExecSession): void {

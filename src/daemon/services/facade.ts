@@ -115,6 +115,11 @@ export interface ProcessStream extends Disposable {
   signal(signal: string): Promise<void>;
 }
 
+export interface ResumeOptions extends WaitOptions {
+  /** Of the exec, where the caller knows it: a daemon that has just come back waits for its guest alone then. */
+  readonly containerRef?: string | undefined;
+}
+
 export interface ContainerOperations {
   create(sandboxRef: string, spec: ContainerSpec, options: MutateOptions): Promise<Timed<ContainerView>>;
   start(ref: string, options: MutateOptions): Promise<Timed<ContainerView>>;
@@ -130,7 +135,7 @@ export interface ContainerOperations {
   resizeTty(ref: string, execId: string, size: TtySize): Promise<void>;
   logs(ref: string, how: { readonly follow: boolean; readonly sinceMs: number | undefined; readonly tail: number | undefined; readonly from: Offsets | undefined }, options: WaitOptions): AsyncIterable<LogEvent>;
   exec(ref: string, spec: ExecSpec, options: MutateOptions): Promise<ProcessStream>;
-  resumeExec(execId: string, offsets: Offsets, options: WaitOptions): Promise<ProcessStream>;
+  resumeExec(execId: string, offsets: Offsets, options: ResumeOptions): Promise<ProcessStream>;
   attach(ref: string, how: { readonly stdin: boolean; readonly replay: boolean; readonly from: Offsets | undefined; readonly start: boolean }, options: MutateOptions): Promise<ProcessStream>;
 }
 

@@ -37,6 +37,28 @@ describe('an exec that a guest tells of', () => {
     expect(await first(stream.output)).toMatchObject({ kind: 'stdout', offset: 0n });
   });
 
+  it('is waited for until its own guest has told, whatever another guest does', async () => {
+    const { world, before } = await left();
+    const { execId, containerId: containerRef } = await before.containers.exec('ctr', EXEC, CALL);
+    const release = world.hold('agent-processes');
+    const again = world.services();
+    again.registry.unmet.expect('a mute one');
+    const { settled } = await again.recovery.begin();
+    const resumed = again.containers.resumeExec(execId, FROM_START, { containerRef });
+    release();
+    await settled;
+    await expect(resumed).resolves.toMatchObject({ execId });
+    await expect(again.containers.resumeExec('gone', FROM_START, { containerRef })).rejects.toMatchObject({ reason: 'EXEC_NOT_FOUND' });
+  });
+
+  it('is not found in a container that it is not of', async () => {
+    const { before } = await left();
+    const { execId, sandboxId } = await before.containers.exec('ctr', EXEC, CALL);
+    await before.containers.create(sandboxId, containerSpec({ name: 'other' }), CALL);
+    await expect(before.containers.resumeExec(execId, FROM_START, { containerRef: 'other' })).rejects.toMatchObject({ reason: 'EXEC_NOT_FOUND' });
+    await expect(before.containers.resumeExec(execId, FROM_START, { containerRef: 'absent' })).rejects.toMatchObject({ reason: 'CONTAINER_NOT_FOUND' });
+  });
+
   it('that this daemon started before its guest had told stays the one of its client', async () => {
     const { world, vm, containerId } = await left();
     const release = world.hold('agent-processes');
