@@ -218,10 +218,7 @@ export class FakeDaemon {
   }
 
   #execProcess(first: ExecRequest['message']): FakeProcess {
-    if (first?.$case === 'resume') {
-      this.#container(first.value.containerId);
-      return this.#known(first.value.execId);
-    }
+    if (first?.$case === 'resume') return this.#known(first.value.execId);
     if (first?.$case !== 'start') throw new ServerError(Status.INVALID_ARGUMENT, 'start or resume comes first');
     this.execStarts.push(first.value);
     this.#container(first.value.containerId);
