@@ -1,7 +1,8 @@
 // Bundles what runs: the command line (in pieces that load when they are needed), the daemon and the guest builder. An entry point that does not exist is left out.
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -46,9 +47,21 @@ const common = {
   logLevel: 'warning',
 };
 
+// The daemon is a function of what a module is given, which src/daemon/entry.ts calls: V8 keeps compiled code only of scripts.
+const daemon = {
+  entryPoints: ['src/daemon/main.ts'],
+  outfile: 'dist/vivd.cjs',
+  format: 'cjs',
+  charset: 'ascii',
+  banner: { js: '(function (require, moduleUrl) {' },
+  footer: { js: '})' },
+  define: { ...common.define, 'import.meta.url': 'moduleUrl' },
+};
+
 const targets = [
   { entry: 'src/cli/main.ts', clean: 'dist/cli', options: { entryPoints: { main: 'src/cli/main.ts' }, outdir: 'dist/cli', splitting: true, chunkNames: '[name]-[hash]', external: ['@grpc/proto-loader'] } },
-  { entry: 'src/daemon/main.ts', options: { entryPoints: ['src/daemon/main.ts'], outfile: 'dist/vivd.js' } },
+  { entry: 'src/daemon/main.ts', options: daemon, after: keepCompiled },
+  { entry: 'src/daemon/entry.ts', options: { entryPoints: ['src/daemon/entry.ts'], outfile: 'dist/vivd.js', banner: {} } },
   { entry: 'guest/builder/main.ts', options: { entryPoints: ['guest/builder/main.ts'], outfile: 'dist/guest-build.js' } },
 ];
 
@@ -59,8 +72,16 @@ function removeOthers(directory, kept) {
   }
 }
 
+// What compiling the daemon makes, for the next start: the flags are those of its first line.
+function keepCompiled() {
+  const bundle = join(root, daemon.outfile);
+  appendFileSync(bundle, `\n//${createHash('sha256').update(readFileSync(bundle)).digest('hex')}`);
+  const [, flags] = /^#!\/usr\/bin\/env -S node (.*)$/m.exec(readFileSync(join(root, 'bin/vivd'), 'utf8'));
+  execFileSync(process.execPath, [...flags.split(' '), join(root, 'scripts/code-cache.mjs'), bundle, join(root, 'dist/vivd.cache'), '--version'], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
 const only = process.argv.slice(2);
-for (const { entry, clean, options } of targets) {
+for (const { entry, clean, options, after } of targets) {
   if (only.length > 0 && !only.includes(entry)) continue;
   if (!existsSync(join(root, entry))) {
     console.log(`bundle: ${entry} is not there, left out`);
@@ -68,5 +89,6 @@ for (const { entry, clean, options } of targets) {
   }
   const { metafile } = await build({ ...common, ...options, metafile: true });
   if (clean !== undefined) removeOthers(join(root, clean), new Set(Object.keys(metafile.outputs).map((output) => basename(output))));
+  after?.();
   console.log(`bundle: ${entry} → ${options.outfile ?? options.outdir}`);
 }

@@ -7,7 +7,7 @@ umask 022
 dest=${DESTDIR:-}
 output=${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-gnu/release
 
-for built in dist/vivd.js dist/cli/main.js "$output/viv-launcher"; do
+for built in dist/vivd.js dist/vivd.cjs dist/cli/main.js "$output/viv-launcher"; do
   [ -e "$built" ] || { echo "install: no $built; run make build first" >&2; exit 1; }
 done
 

@@ -158,7 +158,7 @@ step_bundle() {
   local print
   print=$({
     find proto src guest/builder scripts -path src/gen -prune -o -type f \( -name '*.ts' -o -name '*.mjs' -o -name '*.proto' \) -print0 | sort -z | xargs -0 sha256sum
-    sha256sum package.json package-lock.json buf.*.yaml
+    sha256sum package.json package-lock.json bin/vivd buf.*.yaml
   } | fingerprint)
   if [ -d src/gen ] && [ -f dist/guest-build.js ] && is_stamped bundle "$print"; then return 0; fi
   begin "generate from proto/ and bundle"

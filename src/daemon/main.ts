@@ -60,6 +60,5 @@ function readIfThere(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
-process.exitCode = await main(process.argv.slice(2));
-// A timer or socket that is still open must not keep a stopped daemon alive.
-process.exit();
+// A timer or socket that is still open must not keep a stopped daemon alive. A rejection ends it with its stack and code 1.
+void main(process.argv.slice(2)).then((code) => { process.exit(code); });
