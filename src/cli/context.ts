@@ -17,6 +17,8 @@ export interface CommandContext {
   readonly version: string;
   /** The program that `daemon start` starts. */
   readonly daemonProgram: string;
+  /** For the next request of this command that changes something (--request-id); what it undoes has ids of its own. */
+  requestId(): string;
   /** Clients of the services named, on one connection for the whole command; the gRPC library is loaded at the first call. */
   connect<Name extends ServiceName>(...services: Name[]): Promise<Clients<Name>>;
 }

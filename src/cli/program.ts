@@ -12,6 +12,7 @@ import { registerSandboxCommands } from './commands/sandboxes.ts';
 export interface GlobalFlags {
   readonly host?: string;
   readonly timeout?: string;
+  readonly requestId?: string;
   readonly debug?: boolean;
 }
 
@@ -52,7 +53,7 @@ const groups: readonly { readonly commands: readonly string[]; readonly register
 
 /** Building all commands takes a tenth of the time of a short one; they are all needed only for help, and to tell what there is not. */
 function groupsFor(argv: readonly string[]): ((program: Command, bind: Bind) => void)[] {
-  const first = argv.find((word, index) => !word.startsWith('-') && !['-H', '--host', '--timeout'].includes(argv[index - 1] ?? ''));
+  const first = argv.find((word, index) => !word.startsWith('-') && !['-H', '--host', '--timeout', '--request-id'].includes(argv[index - 1] ?? ''));
   const meant = groups.filter(({ commands }) => first !== undefined && commands.includes(first));
   return (meant.length > 0 ? meant : groups).map(({ register }) => register);
 }
@@ -69,6 +70,7 @@ export function buildProgram(argv: readonly string[], host: CliHost, version: st
     .description('Runs OCI containers inside virtual machines.')
     .option('-H, --host <address>', 'the daemon\'s socket (default: unix:/run/vivarium/vivd.sock)')
     .option('--timeout <duration>', 'give up after this long')
+    .option('--request-id <id>', 'id of what is asked for: the same command with the same id is carried out once')
     .option('--debug', 'show codes and stacks of errors')
     .version(version, '-V, --version', 'print the version of viv')
     .helpCommand('help [command]', 'show the help of a command')

@@ -8,6 +8,7 @@ import { reportError } from './error-text.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { CliHost, OutputStream } from './host.ts';
 import { Interrupts } from './interrupts.ts';
+import { requestIds } from './requests/request-ids.ts';
 import { callReconnectPolicy } from './stream/reconnect-policy.ts';
 import { buildProgram, type GlobalFlags, type Runner } from './program.ts';
 
@@ -87,6 +88,7 @@ function createContext(surroundings: CliSurroundings, interrupts: Interrupts, gl
     address,
     addressGiven: given !== undefined,
     signal,
+    requestId: requestIds(globals.requestId, () => surroundings.host.newId()),
     connect: async (...services) => await (await (connection ??= open())).clients(...services),
     [Symbol.dispose]: () => { close(); },
   };

@@ -114,6 +114,8 @@ test('doctor audit --reap tells what was removed and what resists; nothing found
   const reaped = await outcome(['doctor', 'audit', '--reap', '--failed']);
   expect(reaped).toMatchObject({ code: 1, out: expect.stringMatching(/removed process pid 7\?\[2J\nnot removed: mount \/run\/a: busy: sleep \(pid 8\)\n/) as string });
   expect(daemon.audits.at(-1)).toMatchObject({ requestId: expect.stringMatching(/./) as string, reap: true, retryFailed: true });
+  await outcome(['--request-id', 'nightly-1', 'doctor', 'audit', '--reap']);
+  expect(daemon.audits.at(-1)).toMatchObject({ requestId: 'nightly-1' });
   daemon.auditReply = { clean: true };
   expect(await outcome(['doctor', 'audit'])).toEqual({ code: 0, out: 'nothing on this host\n', err: '' });
   expect(JSON.parse((await outcome(['doctor', 'audit', '-o', 'json'])).out)).toEqual({ clean: true, resources: [] });

@@ -27,6 +27,13 @@ test('run prints each stream on its own and ends with the process\'s code', asyn
   expect(daemon.sandboxes.size).toBe(0);
 });
 
+test('run --request-id gives its requests ids of that one, in their order', async () => {
+  for (let time = 0; time < 2; time += 1) expect(await viv(['--request-id', 'job-1', 'run', 'busybox', 'true']).exitCode).toBe(0);
+  expect(daemon.created.sandboxes.map(({ requestId }) => requestId)).toEqual(['job-1', 'job-1']);
+  expect(daemon.created.containers.map(({ requestId }) => requestId)).toEqual(['job-1-2', 'job-1-2']);
+  expect(daemon.attachStarts.map(({ requestId }) => requestId)).toEqual(['job-1-3', 'job-1-3']);
+});
+
 test('run without --rm leaves the sandbox', async () => {
   const run = viv(['run', 'busybox', 'true']);
   expect(await run.exitCode).toBe(0);

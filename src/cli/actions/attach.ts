@@ -35,7 +35,7 @@ export const start: Action<StartFlags> = async (context, operands, flags) => {
   const clients = await context.connect('containers');
   if (flags.attach !== true && flags.interactive !== true) {
     return await forEachOperand(context, operands, async (containerId) => {
-      await clients.containers.startContainer({ requestId: context.host.newId(), containerId });
+      await clients.containers.startContainer({ requestId: context.requestId(), containerId });
       return containerId;
     });
   }
@@ -50,7 +50,7 @@ async function startAttached(context: CommandContext, clients: Clients<'containe
     stdin: flags.interactive === true && container.spec?.stdin === true,
     replay: true,
     startContainer: true,
-    requestId: context.host.newId(),
+    requestId: context.requestId(),
   });
   return sessionExitCode(context, (await runSession(context, attachCall(clients.containers, opening), opening.stdin, flags)).end);
 }

@@ -21,7 +21,7 @@ export const audit: Action<AuditFlags> = async (context, _operands, flags) => {
   const { host } = await context.connect('host');
   const [reap, retryFailed] = [flags.reap === true, flags.failed === true];
   // An id is for what changes something: the answer to a plain look is not worth remembering.
-  const request = { requestId: reap || retryFailed ? context.host.newId() : '', reap, retryFailed, all };
+  const request = { requestId: reap || retryFailed ? context.requestId() : '', reap, retryFailed, all };
   const report = await withSlowNotice(context.host, 'looking at the host…', () => host.audit(request, { signal: context.signal }));
   const rows = all ? report.resources : report.resources.filter(({ state }) => NOTABLE.has(state));
   const listing: Listing<AuditedResource> = {

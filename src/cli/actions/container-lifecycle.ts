@@ -11,7 +11,7 @@ export const stop: Action<{ readonly time?: string }> = async (context, operands
   const grace = flags.time === undefined ? undefined : durationFromMs(parseDurationMs(flags.time, '--time'));
   const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
-    await containers.stopContainer({ requestId: context.host.newId(), containerId, ...(grace === undefined ? {} : { grace }) });
+    await containers.stopContainer({ requestId: context.requestId(), containerId, ...(grace === undefined ? {} : { grace }) });
     return containerId;
   });
 };
@@ -19,7 +19,7 @@ export const stop: Action<{ readonly time?: string }> = async (context, operands
 export const kill: Action<{ readonly signal: string; readonly all?: boolean }> = async (context, operands, flags) => {
   const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
-    await containers.killContainer({ requestId: context.host.newId(), containerId, signal: flags.signal, all: flags.all === true });
+    await containers.killContainer({ requestId: context.requestId(), containerId, signal: flags.signal, all: flags.all === true });
     return containerId;
   });
 };
@@ -30,7 +30,7 @@ export const remove: Action<{ readonly force?: boolean }> = async (context, oper
   const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     try {
-      await containers.deleteContainer({ requestId: context.host.newId(), containerId, force });
+      await containers.deleteContainer({ requestId: context.requestId(), containerId, force });
     } catch (error) {
       if (!force || !failedWith(error, 'CONTAINER_NOT_FOUND')) throw error;
     }
@@ -41,7 +41,7 @@ export const remove: Action<{ readonly force?: boolean }> = async (context, oper
 export const pause: Action<object> = async (context, operands) => {
   const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
-    await containers.pauseContainer({ requestId: context.host.newId(), containerId });
+    await containers.pauseContainer({ requestId: context.requestId(), containerId });
     return containerId;
   });
 };
@@ -49,7 +49,7 @@ export const pause: Action<object> = async (context, operands) => {
 export const unpause: Action<object> = async (context, operands) => {
   const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
-    await containers.resumeContainer({ requestId: context.host.newId(), containerId });
+    await containers.resumeContainer({ requestId: context.requestId(), containerId });
     return containerId;
   });
 };

@@ -44,7 +44,7 @@ export async function createContainer(context: CommandContext, clients: Clients<
   await using sandbox = await provideSandbox(context, clients, flags);
   const begun = performance.now();
   const reply = await withSlowNotice(context.host, 'creating container…', () => clients.containers.createContainer({
-    requestId: context.host.newId(),
+    requestId: context.requestId(),
     sandboxId: sandbox.id,
     spec: { ...spec, autoRemove: flags.rm === true && !sandbox.ours },
   }));
@@ -73,7 +73,7 @@ async function provideSandbox(context: CommandContext, clients: Clients<'sandbox
   if (flags.sandbox !== undefined) return { ...nothingToRemove, id: flags.sandbox, ours: false, mode: undefined, timings: [] };
   const begun = performance.now();
   const spec = sandboxSpec(flags, { label: [], annotation: [], autoRemove: flags.rm === true });
-  const reply = await withSlowNotice(context.host, 'creating sandbox…', () => clients.sandboxes.createSandbox({ requestId: context.host.newId(), spec }));
+  const reply = await withSlowNotice(context.host, 'creating sandbox…', () => clients.sandboxes.createSandbox({ requestId: context.requestId(), spec }));
   const { id } = required(reply.sandbox, 'CreateSandbox');
   const timing = { call: 'create sandbox', tookMs: performance.now() - begun, phases: reply.phases };
   return { ...sandboxRemoval(context, clients, id), id, ours: true, mode: reply.mode, timings: [timing] };

@@ -26,7 +26,7 @@ export const exec: Action<ExecFlags> = async (context, operands, flags) => {
   if (flags.detach !== true) requireTerminal(context, flags);
   const size = flags.tty === true ? terminalSize(context.host) : undefined;
   const start = ExecStart.fromPartial({
-    requestId: context.host.newId(),
+    requestId: context.requestId(),
     containerId,
     command,
     env: parseEnv(flags.env, context.host.env),

@@ -17,7 +17,7 @@ interface GuestBuildFlags {
 /** `viv guest build`: progress on standard error, the guest's directory on standard output. */
 export const buildGuest: Action<GuestBuildFlags> = async (context, operands, flags) => {
   const request = BuildGuestRequest.fromPartial({
-    requestId: context.host.newId(),
+    requestId: context.requestId(),
     name: operands[0] ?? '',
     kernel: flags.kernel ?? '',
     modules: [...flags.module],

@@ -26,7 +26,7 @@ async function startAndLeave(context: CommandContext, clients: Clients<'containe
   await using removal = created.removal;
   if (flags.rm !== true) removal.keep();
   const begun = performance.now();
-  const reply = await clients.containers.startContainer({ requestId: context.host.newId(), containerId: created.container.id });
+  const reply = await clients.containers.startContainer({ requestId: context.requestId(), containerId: created.container.id });
   removal.keep();
   context.host.stdout.write(`${created.container.id}\n`);
   printTimings(context, flags, created, { call: 'start container', tookMs: performance.now() - begun, phases: reply.phases });
@@ -40,7 +40,7 @@ async function startAndStay(context: CommandContext, clients: Clients<'container
     stdin: flags.interactive === true,
     replay: true,
     startContainer: true,
-    requestId: context.host.newId(),
+    requestId: context.requestId(),
   });
   const begun = performance.now();
   const { end, started } = await session(context, attachCall(clients.containers, start), start.stdin, flags, removal);

@@ -30,7 +30,7 @@ export const createSandbox: Action<CreateFlags> = async (context, _operands, fla
   if (flags.output !== undefined && flags.output !== 'json') throw new UsageError(`--output: there is no "${flags.output}"`, 'known is json');
   const { sandboxes } = await context.connect('sandboxes');
   const begun = performance.now();
-  const reply = await withSlowNotice(context.host, 'creating sandbox…', () => sandboxes.createSandbox({ requestId: context.host.newId(), spec }));
+  const reply = await withSlowNotice(context.host, 'creating sandbox…', () => sandboxes.createSandbox({ requestId: context.requestId(), spec }));
   const sandbox = required(reply.sandbox, 'CreateSandbox');
   context.host.stdout.write(flags.output === 'json' ? prettyJson(CreateSandboxResponse.toJSON(reply)) : `${sandbox.id}\n`);
   if (flags.timings === true) context.host.stderr.write(renderTimings([{ call: 'create sandbox', tookMs: performance.now() - begun, phases: reply.phases }], reply.mode));
@@ -40,7 +40,7 @@ export const createSandbox: Action<CreateFlags> = async (context, _operands, fla
 export const startSandbox: Action<object> = async (context, operands) => {
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
-    await withSlowNotice(context.host, 'starting sandbox…', () => sandboxes.startSandbox({ requestId: context.host.newId(), sandboxId }));
+    await withSlowNotice(context.host, 'starting sandbox…', () => sandboxes.startSandbox({ requestId: context.requestId(), sandboxId }));
     return sandboxId;
   });
 };
@@ -49,7 +49,7 @@ export const stopSandbox: Action<{ readonly force?: boolean; readonly time?: str
   const grace = flags.time === undefined ? undefined : durationFromMs(parseDurationMs(flags.time, '--time'));
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
-    await sandboxes.stopSandbox({ requestId: context.host.newId(), sandboxId, force: flags.force === true, ...(grace === undefined ? {} : { grace }) });
+    await sandboxes.stopSandbox({ requestId: context.requestId(), sandboxId, force: flags.force === true, ...(grace === undefined ? {} : { grace }) });
     return sandboxId;
   });
 };
@@ -60,7 +60,7 @@ export const removeSandbox: Action<{ readonly force?: boolean }> = async (contex
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     try {
-      await sandboxes.deleteSandbox({ requestId: context.host.newId(), sandboxId, force });
+      await sandboxes.deleteSandbox({ requestId: context.requestId(), sandboxId, force });
     } catch (error) {
       if (!force || !failedWith(error, 'SANDBOX_NOT_FOUND')) throw error;
     }
@@ -71,7 +71,7 @@ export const removeSandbox: Action<{ readonly force?: boolean }> = async (contex
 export const pauseSandbox: Action<object> = async (context, operands) => {
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
-    await sandboxes.pauseSandbox({ requestId: context.host.newId(), sandboxId });
+    await sandboxes.pauseSandbox({ requestId: context.requestId(), sandboxId });
     return sandboxId;
   });
 };
@@ -79,7 +79,7 @@ export const pauseSandbox: Action<object> = async (context, operands) => {
 export const resumeSandbox: Action<object> = async (context, operands) => {
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
-    await sandboxes.resumeSandbox({ requestId: context.host.newId(), sandboxId });
+    await sandboxes.resumeSandbox({ requestId: context.requestId(), sandboxId });
     return sandboxId;
   });
 };
@@ -103,7 +103,7 @@ export const updateSandbox: Action<{ readonly label: readonly string[] }> = asyn
   const labels = parseKeyValues(flags.label, '--label', { bare: true });
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
-    await sandboxes.updateSandbox({ requestId: context.host.newId(), sandboxId, labels });
+    await sandboxes.updateSandbox({ requestId: context.requestId(), sandboxId, labels });
     return sandboxId;
   });
 };

@@ -25,6 +25,9 @@ export interface ContainerFlags {
   readonly ulimit: readonly string[];
   readonly shmSize?: string;
   readonly sysctl: readonly string[];
+  readonly volume: readonly string[];
+  readonly mount: readonly string[];
+  readonly tmpfs: readonly string[];
   readonly stopSignal?: string;
 }
 

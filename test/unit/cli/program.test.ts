@@ -16,7 +16,7 @@ const namesOf = (command: Command): string[] => command.commands.flatMap((child)
 test('every command is found by its own name, alone', () => {
   const all = namesOf(program());
   expect(all).toEqual(expect.arrayContaining(['run', 'ps', 'sandbox', 'guest', 'image', 'profile', 'daemon', 'doctor', 'version', 'events']));
-  for (const name of all) expect(namesOf(program('--host', 'run', '--debug', name, 'ps'))).toContain(name);
+  for (const name of all) expect(namesOf(program('--host', 'run', '--request-id', 'exec', '--debug', name, 'ps'))).toContain(name);
 });
 
 test('help and unknown words see every command', () => {
