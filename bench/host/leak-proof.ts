@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonLife } from '../chaos/life.ts';
 import { AuditState, auditStateToJSON } from '../../src/gen/vivarium/v1/host.ts';
@@ -15,6 +16,9 @@ const WITHOUT_MARK: ReadonlySet<HostKind> = new Set<HostKind>(['mount', 'netns',
 
 /** Made at their first use and kept, empty, as long as the daemon's home. */
 const LASTING = ['lib/cache', 'lib/sandboxes', 'lib/trash', 'run/s'];
+
+/** The root of a hierarchy, of version 2 or of one controller. */
+const CGROUP_ROOT = /^\/sys\/fs\/cgroup(\/[a-z_,]+)?$/;
 
 export interface Leaks {
   /** By HostService.Audit, once every sandbox is deleted: whatever is not on its way out. */
@@ -80,7 +84,13 @@ export class LeakProof {
     if (thing.kind === 'directory' && LASTING.some((name) => thing.key === `${daemon.home}/${name}`)) return false;
     const marks = [daemon.home, mark, `viv-${instance}`, `viv${instance}`, `VIVARIUM_INSTANCE=${instance}`, `/vivarium/${instance}`];
     if (marks.some((text) => thing.text.includes(text))) return true;
-    return WITHOUT_MARK.has(thing.kind) && !isOfAnother(thing);
+    return WITHOUT_MARK.has(thing.kind) && !isOfAnother(thing) && !this.#isInAnothersCgroup(thing);
+  }
+
+  /** Whoever made the cgroup above it makes and removes its children: a service manager its units, a job runner its jobs. A daemon's own lies below one that bears its mark. */
+  #isInAnothersCgroup({ kind, key }: HostThing): boolean {
+    const above = dirname(key);
+    return kind === 'cgroup' && !CGROUP_ROOT.test(above) && this.#before.has(`cgroup ${above}`);
   }
 }
 
