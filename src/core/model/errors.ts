@@ -34,7 +34,14 @@ export type ErrorReason =
   | 'RECOVERING'
   | 'INTERNAL'
   | 'GUEST_BUILD_FAILED'
-  | 'MESSAGE_TOO_LARGE';
+  | 'MESSAGE_TOO_LARGE'
+  | 'IMAGE_UNAUTHORIZED'
+  | 'IMAGE_PULL_FAILED'
+  | 'IMAGE_RATE_LIMITED'
+  | 'IMAGE_INVALID'
+  | 'IMAGE_WRONG_PLATFORM'
+  | 'IMAGE_TOO_LARGE'
+  | 'IMAGE_IN_USE';
 
 /** One wrong field of a request. */
 export interface FieldViolation {

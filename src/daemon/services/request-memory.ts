@@ -39,6 +39,11 @@ export const MEMORY_OF_REASON: Readonly<Record<ErrorReason, Memory>> = {
   ROOTFS_FAILED: 'final',
   HOST_RESOURCE: 'final',
   GUEST_BUILD_FAILED: 'final',
+  IMAGE_UNAUTHORIZED: 'final',
+  IMAGE_INVALID: 'final',
+  IMAGE_WRONG_PLATFORM: 'final',
+  IMAGE_TOO_LARGE: 'final',
+  IMAGE_IN_USE: 'final',
   INTERNAL: 'final',
   REQUEST_OUTCOME_UNKNOWN: 'final',
   // Time, place or the way to the guest ran out; they come back.
@@ -47,6 +52,9 @@ export const MEMORY_OF_REASON: Readonly<Record<ErrorReason, Memory>> = {
   AGENT_UNREACHABLE: 'open',
   STORAGE_FULL: 'open',
   CHECKPOINT_FAILED: 'open',
+  // What a registry had sent is kept, and gone on with.
+  IMAGE_PULL_FAILED: 'open',
+  IMAGE_RATE_LIMITED: 'open',
   // The door was shut.
   CAPACITY_EXHAUSTED: 'refused',
   SHUTTING_DOWN: 'refused',
