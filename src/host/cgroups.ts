@@ -8,8 +8,6 @@ import type { Logger } from '../core/ports/telemetry.ts';
 import { findHierarchies, type Hierarchies } from './cgroup-hierarchies.ts';
 import { errnoOf } from './files.ts';
 
-/** Of version 2: what is counted beside what every group counts. */
-const V2_CONTROLLERS = ['memory', 'pids'] as const;
 /** Another sandbox's removal may take the parents away between two calls. */
 const MAKE_ATTEMPTS = 5;
 /** A process that was ended leaves its group a moment after it was reaped. */
@@ -28,13 +26,15 @@ export class HostCgroups implements Cgroups {
   readonly root: string;
   readonly problem: string;
   readonly #homes: readonly string[];
+  readonly #controllers: readonly string[];
   readonly #parts: HostCgroupsParts;
   readonly #told = new Set<string>();
 
-  private constructor(parts: HostCgroupsParts, hierarchies: Pick<Hierarchies, 'directories' | 'problem'>) {
+  private constructor(parts: HostCgroupsParts, hierarchies: Omit<Hierarchies, 'version'>) {
     this.#parts = parts;
     this.root = parts.root;
     this.problem = hierarchies.problem;
+    this.#controllers = hierarchies.controllers;
     this.#homes = hierarchies.directories.map((directory) => join(directory, 'vivarium', parts.instance));
   }
 
@@ -47,7 +47,7 @@ export class HostCgroups implements Cgroups {
 
   /** For an operator who wants none. What an earlier daemon made is still found and removed. */
   static none(parts: HostCgroupsParts): HostCgroups {
-    return new HostCgroups(parts, { directories: [], problem: 'turned off (cgroups = "none")' });
+    return new HostCgroups(parts, { directories: [], controllers: [], problem: 'turned off (cgroups = "none")' });
   }
 
   places(owner: string): readonly string[] {
@@ -89,7 +89,7 @@ export class HostCgroups implements Cgroups {
     for (let attempt = 1; ; attempt += 1) {
       try {
         await mkdir(dirname(place), { recursive: true });
-        if (dirname(dirname(place)) === join(this.root, 'vivarium')) await this.#delegate(dirname(place));
+        await this.#handDown(dirname(place));
         await mkdir(place);
         return;
       } catch (error) {
@@ -102,10 +102,11 @@ export class HostCgroups implements Cgroups {
   }
 
   /** Version 2 counts in a group what its parents hand down. A controller that can't be (a root with processes in it) is not counted. */
-  async #delegate(home: string): Promise<void> {
-    for (const parent of [this.root, dirname(home), home]) {
+  async #handDown(home: string): Promise<void> {
+    if (this.#controllers.length === 0) return;
+    for (const parent of [dirname(dirname(home)), dirname(home), home]) {
       const given = (await textOf(join(parent, 'cgroup.subtree_control')))?.split(/\s+/) ?? [];
-      for (const controller of V2_CONTROLLERS) {
+      for (const controller of this.#controllers) {
         if (given.includes(controller)) continue;
         await writeFile(join(parent, 'cgroup.subtree_control'), `+${controller}`, { flag: 'r+' }).catch((error: unknown) => { this.#tellOnce(`${parent} +${controller}`, error); });
       }

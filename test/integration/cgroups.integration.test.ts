@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -65,6 +65,24 @@ describe('control groups in a directory', () => {
     const groups = await cgroups(root);
     expect(groups.places(OWNER)).toEqual([join(root, 'vivarium', OURS, OWNER)]);
     expect(groups.problem).toBe('');
+  });
+
+  it('are in the subtree that a service manager gave, with its controllers handed down, and the ledger finds those elsewhere as well', async () => {
+    const given = join(root, 'vivarium.slice/vivarium-sandboxes.service');
+    await hierarchy('.', 'cgroup.controllers');
+    const before = (await cgroups(root)).places('00000000dd');
+    await (await cgroups(root)).make(before);
+    await hierarchy('vivarium.slice/vivarium-sandboxes.service', 'cgroup.controllers');
+    const groups = await cgroups(root);
+    const places = groups.places(OWNER);
+    expect(places).toEqual([join(given, 'vivarium', OURS, OWNER)]);
+    await writeFile(join(given, 'cgroup.subtree_control'), '');
+    await groups.make(places);
+    // A plain file keeps the last of what was written one by one.
+    await expect(readFile(join(given, 'cgroup.subtree_control'), 'utf8')).resolves.toContain('+pids');
+    expect((await new CgroupLedger(OURS, root).find()).map(({ name }) => name).sort()).toEqual([...before, ...places].sort());
+    await groups.remove([...places, ...before]);
+    expect([existsSync(join(given, 'vivarium')), existsSync(join(root, 'vivarium'))]).toEqual([false, false]);
   });
 
   it('are of version 1 where an empty version 2 lies beside it, and never of the cpu controller', async () => {

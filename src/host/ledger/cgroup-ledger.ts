@@ -3,10 +3,11 @@ import { dirname, join } from 'node:path';
 import { DomainError } from '../../core/model/errors.ts';
 import type { InstanceId } from '../../core/model/ids.ts';
 import type { FoundResource, LedgerKind } from '../../core/ports/ledger.ts';
+import { GIVEN_SUBTREE } from '../cgroup-hierarchies.ts';
 import { errnoOf } from '../files.ts';
 import { directoryEntries } from './directory-entries.ts';
 
-/** Control groups `vivarium/INSTANCE/SHORTID` of the unified hierarchy and of every version 1 controller. Mark: their name. */
+/** Control groups `vivarium/INSTANCE/SHORTID` of the unified hierarchy, of the subtree that we were given there, and of every version 1 controller. Mark: their name. */
 export class CgroupLedger implements LedgerKind {
   readonly kind = 'cgroup';
   readonly #instance: InstanceId;
@@ -19,7 +20,7 @@ export class CgroupLedger implements LedgerKind {
 
   async find(): Promise<readonly FoundResource[]> {
     const controllers = (await directoryEntries(this.#mount)).filter((entry) => entry.isDirectory() && entry.name !== 'vivarium').map(({ name }) => join(this.#mount, name));
-    const found = await Promise.all([this.#mount, ...controllers].map((hierarchy) => this.#below(join(hierarchy, 'vivarium', this.#instance))));
+    const found = await Promise.all([this.#mount, join(this.#mount, GIVEN_SUBTREE), ...controllers].map((hierarchy) => this.#below(join(hierarchy, 'vivarium', this.#instance))));
     return found.flat();
   }
 
