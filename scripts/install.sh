@@ -32,7 +32,7 @@ ln -sfn ../lib/vivarium/bin/vivd "$dest/usr/sbin/vivd"
 # By rename: launchers that run hold the old file.
 install -m 755 "$output/viv-launcher" "$dest/usr/libexec/vivarium/viv-launcher.new"
 mv "$dest/usr/libexec/vivarium/viv-launcher.new" "$dest/usr/libexec/vivarium/viv-launcher"
-install -m 644 packaging/systemd/vivd.service packaging/systemd/vivarium.slice "$dest/usr/lib/systemd/system/"
+install -m 644 packaging/systemd/{vivd.service,vivarium.slice,vivarium-sandboxes.service} "$dest/usr/lib/systemd/system/"
 
 [ "${1:-}" != --no-guest ] || exit 0
 for guest in build/guest/*/; do
