@@ -14,7 +14,7 @@ const SPEC: ContainerSpec = {
     privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [],
     unmasked: false, seccompProfileJson: '',
   },
-  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false,
+  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false, mounts: [],
 };
 
 /** What the daemon would tell the agent of a container that sleeps, and the directory below its root file system. */

@@ -60,6 +60,7 @@ export const CONFIG_KEYS = {
   metricsRemote: key('metrics_remote', booleanKind, 'allow a metrics address that others can reach', () => false),
   guestDir: key('guest_dir', pathKind, 'where built guests are', ({ install }) => install.guestDir),
   imageDirs: key('image_dirs', pathsKind, 'where images are, searched in this order', ({ install }) => install.imageDirs),
+  bindRoots: key('bind_roots', pathsKind, 'directories of the host that containers may be given, with all below them', () => ['/']),
   profileDir: key('profile_dir', pathKind, 'where profiles (NAME.toml) are', () => '/etc/vivarium/profiles'),
   cgroups: key('cgroups', choiceKind('auto', 'none'), 'control groups for sandboxes: auto where the host lets us, or none', () => 'auto' as const),
   cgroupRoot: key('cgroup_root', pathKind, 'where the cgroup file systems are mounted', () => '/sys/fs/cgroup'),

@@ -31,6 +31,7 @@ import { QemuProbe } from '../hypervisors/qemu/probe.ts';
 import { BundleHooks } from '../storage/bundle-hooks.ts';
 import { HookRunner } from '../storage/hooks.ts';
 import { DirectoryImageStore } from '../storage/image-store.ts';
+import { BindMounts } from '../storage/host-mounts.ts';
 import { nodeLogFiles } from '../storage/log/log-files.ts';
 import { RotatedLogStore } from '../storage/log/log-store.ts';
 import { Mounter } from '../storage/mounter.ts';
@@ -184,7 +185,7 @@ async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clo
   return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
-type Storage = Pick<Deps, 'shares' | 'rootfs' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };
 
 function wireStorage({ config, logger }: WiringParts, { clock, runner, helper, ids, launcher }: Basics): Storage {
   const files = nodeStorageFiles();
@@ -199,6 +200,7 @@ function wireStorage({ config, logger }: WiringParts, { clock, runner, helper, i
     shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),
     rootfs: new OverlayRootfs({ mounter, files, trash }),
     hooks: new BundleHooks(new HookRunner(runner)),
+    mounts: new BindMounts({ mounter, files, roots: config.bindRoots }),
     oci: new OciTranslation({ sources: new SourceResolver(images, files), readUserFiles }),
     logs: new RotatedLogStore(nodeLogFiles(), clock, { segmentBytes: config.logMaxSize, segments: config.logFiles }),
   };

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { DomainError } from '../core/model/errors.ts';
-import type { ByteStream, CallFailure, Clock, MountCall, MountCalls, TreeRemoval, WaitOptions } from '../core/ports/host.ts';
+import type { BindCall, ByteStream, CallFailure, Clock, MountCall, MountCalls, TreeRemoval, WaitOptions } from '../core/ports/host.ts';
 import { HelperGoneError, HelperSession } from './helper-session.ts';
 import type { HelperAnswer, HelperCall } from './helper-session.ts';
 import { isObject } from './launcher-record.ts';
@@ -35,6 +35,10 @@ export class HostCalls implements MountCalls, TreeRemoval {
     const mounts = calls.map(({ source, target, fsType, flags, data }) => ({ source, target, fstype: fsType, flags, data }));
     // Done twice, a mount is there twice: only the caller knows whether it may be asked again.
     return failureOf(await this.#ask({ cmd: 'mount', mounts }, { timeoutMs: MOUNT_MS, signal: options.signal, what: `mount ${calls.at(-1)?.target ?? ''}` }, 'once'));
+  }
+
+  async bind(calls: readonly BindCall[], options: WaitOptions = {}): Promise<CallFailure | undefined> {
+    return failureOf(await this.#ask({ cmd: 'bind', binds: calls }, { timeoutMs: MOUNT_MS, signal: options.signal, what: `bind ${calls.at(-1)?.source ?? ''}` }, 'once'));
   }
 
   async unmount(targets: readonly string[], options: WaitOptions = {}): Promise<CallFailure | undefined> {

@@ -42,7 +42,7 @@ export function parseMountTable(text: string): readonly MountEntry[] {
   return text.split('\n').flatMap((line) => parseLine(line) ?? []);
 }
 
-function isAtOrBelow(path: string, directory: string): boolean {
+export function isAtOrBelow(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 

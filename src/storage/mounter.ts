@@ -1,5 +1,5 @@
 import { DomainError } from '../core/model/errors.ts';
-import type { Clock, MountCall, MountCalls, WaitOptions } from '../core/ports/host.ts';
+import type { BindCall, Clock, MountCall, MountCalls, WaitOptions } from '../core/ports/host.ts';
 import { parseMountTable, unmountOrder } from './mount-table.ts';
 import type { MountEntry } from './mount-table.ts';
 import { FULL } from './storage-files.ts';
@@ -15,6 +15,12 @@ export interface MounterOptions {
 
 const FIRST_RETRY_MS = 2;
 const LAST_RETRY_MS = 50;
+
+const BIND_REMEDIES: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'it was there a moment ago: make it again'],
+  ['ELOOP', 'a link was put in its place: look who changes that path'],
+  ['EOPNOTSUPP', 'only directories and files can be shown to a guest'],
+]);
 
 /** Mounts and unmounts, with errors that say what to do. Never lazy: a lazy unmount hides what still holds it. */
 export class Mounter {
@@ -35,6 +41,14 @@ export class Mounter {
     const message = `mount ${failure.path}: ${failure.message} (${failure.errno})`;
     if (FULL.has(failure.errno)) throw new DomainError('STORAGE_FULL', message, { remedy: 'free space in the state directory' });
     throw new DomainError('ROOTFS_FAILED', message, { remedy: 'the kernel log (dmesg) says more; `viv doctor` checks overlay and mount support', facts: { mount: failure.path, errno: failure.errno } });
+  }
+
+  /** One after the other, up to the first that fails. ROOTFS_FAILED with the kernel's words, or what they mean here. */
+  async bind(calls: readonly BindCall[], options: WaitOptions = {}): Promise<void> {
+    const failure = await this.#options.calls.bind(calls, options);
+    if (failure === undefined) return;
+    const remedy = BIND_REMEDIES.get(failure.errno) ?? 'the kernel log (dmesg) says more';
+    throw new DomainError('ROOTFS_FAILED', `bind ${failure.path}: ${failure.message} (${failure.errno})`, { remedy, facts: { mount: failure.path, errno: failure.errno } });
   }
 
   /** Unmounts everything at or below a directory. ROOTFS_FAILED naming the mount that stays busy past the deadline. */

@@ -1,5 +1,5 @@
-import type { ContainerResources, ContainerSpec, RootfsSource, SandboxSpec, SecuritySpec, TtySize } from '../core/model/sandbox-spec.ts';
-import { big, byKind, dictionary, flag, list, maybe, number, object, oneOf, text } from './codec.ts';
+import type { ContainerResources, ContainerSpec, MountSpec, RootfsSource, SandboxSpec, SecuritySpec, TtySize } from '../core/model/sandbox-spec.ts';
+import { big, byKind, dictionary, flag, list, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
 
 export const sandboxSpec: Codec<SandboxSpec> = object<SandboxSpec>({
@@ -38,6 +38,11 @@ const securitySpec: Codec<SecuritySpec> = object<SecuritySpec>({
 
 const containerResources: Codec<ContainerResources> = object<ContainerResources>({ cpus: number, cpuShares: number, cpusetCpus: text, memoryBytes: number, pidsLimit: number });
 
+const mountSpec: Codec<MountSpec> = byKind<MountSpec>({
+  bind: object({ kind: oneOf({ bind: true } as const), destination: text, readOnly: flag, source: text, recursive: flag, propagation: oneOf({ private: true, slave: true } as const) }),
+  tmpfs: object({ kind: oneOf({ tmpfs: true } as const), destination: text, readOnly: flag, sizeBytes: number, mode: number }),
+});
+
 export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({
   name: text,
   metadata: object<ContainerSpec['metadata']>({ name: text, attempt: number }),
@@ -57,4 +62,5 @@ export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({
   shmSizeBytes: number,
   ttySize: maybe(object<TtySize>({ rows: number, columns: number })),
   autoRemove: flag,
+  mounts: orElse(list(mountSpec), []),
 });

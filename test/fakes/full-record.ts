@@ -35,9 +35,11 @@ export function fullRecord(): SandboxRecord {
         startedAtMs: 2_100,
         finishedAtMs: 2_900,
         exit: { code: 137, signal: 9, oomKilled: true, atMs: 2_900, cause: 'GUEST_OOM', detail: 'killed' },
-        spec: containerSpec({ rootfs: { kind: 'bundle', path: '/b' }, ttySize: { rows: 24, columns: 80 }, security: { ...containerSpec().security, rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024n, hard: 18_446_744_073_709_551_615n }] } }),
+        spec: containerSpec({ rootfs: { kind: 'bundle', path: '/b' }, mounts: [{ kind: 'bind', destination: '/data', readOnly: true, source: '/srv', recursive: true, propagation: 'slave' }, { kind: 'tmpfs', destination: '/t', readOnly: false, sizeBytes: 4096, mode: 0o700 }], ttySize: { rows: 24, columns: 80 }, security: { ...containerSpec().security, rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024n, hard: 18_446_744_073_709_551_615n }] } }),
         logBase: { stdout: 9_007_199_254_740_993n, stderr: 0n },
         phases: [{ name: 'rootfs', offsetMs: 1, durationMs: 2 }],
+        lowerLayers: ['/lib/images/layers/sha256/b/fs'],
+        imageId: 'sha256:c',
       }),
     ],
   });

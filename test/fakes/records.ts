@@ -61,6 +61,7 @@ export function containerSpec(change: Partial<ContainerSpec> = {}): ContainerSpe
     name: '',
     metadata: { name: '', attempt: 0 },
     rootfs: { kind: 'image', name: 'busybox' },
+    mounts: [],
     entrypoint: [],
     args: ['true'],
     env: [],
@@ -129,6 +130,8 @@ export function containerRecord(change: Partial<ContainerRecord> = {}): Containe
     resumeOnStart: false,
     phases: [],
     lower: '/images/busybox/rootfs',
+    lowerLayers: [],
+    imageId: '',
     logBase: { stdout: 0n, stderr: 0n },
     ...change,
   };

@@ -1,8 +1,9 @@
-import type { CallFailure, MountCall, MountCalls, TreeRemoval } from '../../src/core/ports/host.ts';
+import type { BindCall, CallFailure, MountCall, MountCalls, TreeRemoval } from '../../src/core/ports/host.ts';
 
 /** Answers system calls by script, in order: a failure, or undefined for success. A call without an answer succeeds. */
 export class ScriptedHelper implements MountCalls, TreeRemoval {
   readonly mounted: MountCall[] = [];
+  readonly bound: BindCall[] = [];
   readonly unmounted: (readonly string[])[] = [];
   readonly removed: (readonly string[])[] = [];
   readonly #answers: (CallFailure | undefined)[];
@@ -13,6 +14,11 @@ export class ScriptedHelper implements MountCalls, TreeRemoval {
 
   async mount(calls: readonly MountCall[]): Promise<CallFailure | undefined> {
     this.mounted.push(...calls);
+    return this.#answers.shift();
+  }
+
+  async bind(calls: readonly BindCall[]): Promise<CallFailure | undefined> {
+    this.bound.push(...calls);
     return this.#answers.shift();
   }
 

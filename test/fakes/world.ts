@@ -6,6 +6,7 @@ import type { ProcessEnd } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
 import type { ContainerLog } from '../../src/core/ports/logs.ts';
 import { deferred, raceSignal } from '../../src/base/abort.ts';
+import { GracePeriod } from '../../src/base/grace-period.ts';
 import { DomainError } from '../../src/core/model/errors.ts';
 import { parseInstanceId } from '../../src/core/model/ids.ts';
 import { Admission } from '../../src/daemon/services/admission.ts';
@@ -158,14 +159,16 @@ export class World {
         },
         remove: async () => undefined,
       },
+      mounts: { resolve: async () => [], prepare: async () => { await this.at('mounts'); }, remove: async () => undefined },
       trash: { discard: async () => undefined, empty: () => undefined, settled: async () => undefined },
       logs: { open: async (directory) => this.#log(directory) },
       oci: {
-        resolve: async (source) => ({ source, lower: '/image', image: undefined, bundleSpec: undefined }),
-        container: async ({ spec }) => ({ spec: {}, withGuestFiles: (files) => ({ mounts: files }), command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
+        resolve: async (source) => ({ source, lowers: ['/image'], image: undefined, bundleSpec: undefined }),
+        container: async ({ spec }) => ({ spec: {}, forGuest: async ({ files }) => ({ mounts: files }), command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
         process: async ({ containerId, execId, exec }) => ({ containerId, execId, args: exec.command, env: [], cwd: '/', terminal: exec.tty, uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [] }),
         storages: () => [],
       },
+      resolving: new GracePeriod(),
       hooks: { check: () => undefined, run: async () => undefined },
       cgroups: memoryCgroups(this),
       directories: { make: async () => undefined, remove: async () => { await this.at('remove'); } },

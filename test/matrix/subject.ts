@@ -102,7 +102,7 @@ export function lives(vmm: Vmm): boolean {
 }
 
 /** Steps that make or remove something only when files are shared with the guest. */
-const SHARED_STEPS = new Set(['share', 'rootfs']);
+const SHARED_STEPS = new Set(['share', 'rootfs', 'mounts']);
 
 function profileOf({ at }: Cell): string {
   return SHARED_STEPS.has(at) ? 'shared' : 'plain';
@@ -111,6 +111,8 @@ function profileOf({ at }: Cell): string {
 /** How often the way to the cell's own request passes its point: the witness is made and started before it, and what boots was booted before. */
 export function passesBefore({ plan, at }: Cell): number {
   if (plan === 'boot') return at === 'sandbox:create-succeeded' ? 1 : 0;
+  // The witness has no mounts.
+  if (at === 'mounts') return 0;
   return plan === 'container-create' || plan === 'container-start' ? 1 : 0;
 }
 
@@ -162,7 +164,7 @@ export async function request(client: MatrixClient, { cell, name, sandboxId, wit
     case 'recover':
       return;
     case 'container-create':
-      await client.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'] } }, { signal });
+      await client.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'], mounts: cell.at === 'mounts' ? [{ destination: '/bound', kind: { $case: 'bind', value: { source: '/etc' } } }] : [] } }, { signal });
       return;
     case 'container-start':
       await client.containers.startContainer({ containerId: target }, { signal });

@@ -57,6 +57,14 @@ export interface ContainerResources {
   readonly pidsLimit: number;
 }
 
+export type MountPropagation = 'private' | 'slave';
+
+/** What a container sees at a path of its own, beside its root file system. */
+export type MountSpec =
+  | { readonly kind: 'bind'; readonly destination: string; readonly readOnly: boolean; readonly source: string; readonly recursive: boolean; readonly propagation: MountPropagation }
+  /** `sizeBytes` 0: the container's memory limit, or a default. */
+  | { readonly kind: 'tmpfs'; readonly destination: string; readonly readOnly: boolean; readonly sizeBytes: number; readonly mode: number };
+
 /** What a caller wants of a container, checked and frozen. */
 export interface ContainerSpec {
   readonly name: string;
@@ -77,6 +85,7 @@ export interface ContainerSpec {
   readonly shmSizeBytes: number;
   readonly ttySize: TtySize | undefined;
   readonly autoRemove: boolean;
+  readonly mounts: readonly MountSpec[];
 }
 
 /** A further process in a container. */

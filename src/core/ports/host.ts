@@ -54,10 +54,23 @@ export interface MountCall {
   readonly data?: string;
 }
 
-/** Mounts by system call. Both reject DEADLINE, the signal's reason, or HOST_RESOURCE when nobody could be asked; what was done by then stays. */
+/** One bind of a directory or a file that is not ours. */
+export interface BindCall {
+  /** Real path: no link is followed. */
+  readonly source: string;
+  readonly target: string;
+  /** Held by every mount that a recursive bind brings along, and by every copy that peers make. */
+  readonly attributes: readonly ('ro' | 'nosuid' | 'nodev' | 'noexec')[];
+  readonly propagation: 'private' | 'slave';
+  readonly recursive: boolean;
+}
+
+/** Mounts by system call. All reject DEADLINE, the signal's reason, or HOST_RESOURCE when nobody could be asked; what was done by then stays. */
 export interface MountCalls {
   /** One after the other, up to the first that fails: that one's failure. */
   mount(calls: readonly MountCall[], options?: WaitOptions): Promise<CallFailure | undefined>;
+  /** The same; the mount point is made when it is missing. */
+  bind(calls: readonly BindCall[], options?: WaitOptions): Promise<CallFailure | undefined>;
   /** The same, never lazily and never through a link. What is no mount is passed over. */
   unmount(targets: readonly string[], options?: WaitOptions): Promise<CallFailure | undefined>;
 }

@@ -1,6 +1,7 @@
-import type { RootfsSource } from '../model/sandbox-spec.ts';
+import type { MountSpec, RootfsSource } from '../model/sandbox-spec.ts';
 import type { ProcessEnd, WaitOptions } from './host.ts';
 import type { RootfsKind } from '../model/outcome.ts';
+import type { NamedImage } from './images.ts';
 
 /** The directory that a sandbox's guest sees, and the virtiofsd that serves it. */
 export interface Share {
@@ -41,21 +42,27 @@ export interface ShareDriver {
 export interface ImageConfig {
   readonly name: string;
   readonly digest: string;
-  /** Directory with the root file system; never written to. */
-  readonly rootfs: string;
+  /** Directories that make up its root file system, the topmost first; never written to. */
+  readonly lowers: readonly string[];
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly env: readonly string[];
   readonly workingDir: string;
   readonly user: string;
   readonly stopSignal: string;
+  /** Absolute paths whose content is data. */
+  readonly volumes: readonly string[];
   readonly sizeBytes: number;
   readonly source: string;
+  /** Undefined for one that came with the installation. */
+  readonly pulled: NamedImage | undefined;
 }
 
 export interface ImageStore {
-  /** IMAGE_NOT_FOUND otherwise, with what there is. */
+  /** By name, id, or an unambiguous beginning of an id. IMAGE_NOT_FOUND otherwise, with what there is; AMBIGUOUS_ID. */
   resolve(name: string): Promise<ImageConfig>;
+  /** A pulled or imported one by its id, for a container that started from it: also one that has lost its names. IMAGE_NOT_FOUND. */
+  kept(id: string): Promise<ImageConfig>;
   list(): Promise<readonly ImageConfig[]>;
 }
 
@@ -77,9 +84,29 @@ export interface Rootfs {
 }
 
 export interface RootfsDriver {
-  /** Overlay over the source's directory, visible in the share. Idempotent: mounting twice is once. ROOTFS_FAILED, STORAGE_FULL. */
-  prepare(place: RootfsPlace, lower: string, options?: WaitOptions): Promise<Rootfs>;
+  /** Overlay over the source's directories (the topmost first), visible in the share. Idempotent: mounting twice is once. ROOTFS_FAILED, STORAGE_FULL. */
+  prepare(place: RootfsPlace, lowers: readonly string[], options?: WaitOptions): Promise<Rootfs>;
   /** Unmounts and moves the writable layer to trash (its content is removed later). Idempotent, for any half-made state. */
+  remove(place: RootfsPlace): Promise<void>;
+}
+
+/** What a container's mount shows of the host, looked at and found fit. */
+export interface HostMount {
+  /** Its number among the container's mounts: its name in the share. */
+  readonly index: number;
+  /** Every link resolved. */
+  readonly source: string;
+  readonly readOnly: boolean;
+  readonly recursive: boolean;
+  readonly propagation: 'private' | 'slave';
+}
+
+export interface HostMounts {
+  /** Those that have a source on the host. INVALID_REQUEST with every field that is wrong. */
+  resolve(mounts: readonly MountSpec[]): Promise<readonly HostMount[]>;
+  /** Each in the share, as `CONTAINER/mounts/INDEX`. Idempotent. ROOTFS_FAILED. */
+  prepare(place: RootfsPlace, mounts: readonly HostMount[], options?: WaitOptions): Promise<void>;
+  /** Idempotent, for any half-made state; what is shown is never touched. */
   remove(place: RootfsPlace): Promise<void>;
 }
 
@@ -96,7 +123,8 @@ export interface Trash {
 /** Where a container's root file system comes from, resolved. */
 export interface ResolvedSource {
   readonly source: RootfsSource;
-  readonly lower: string;
+  /** Directories, the topmost first; never none. */
+  readonly lowers: readonly string[];
   readonly image: ImageConfig | undefined;
   /** config.json of a bundle. */
   readonly bundleSpec: Readonly<Record<string, unknown>> | undefined;

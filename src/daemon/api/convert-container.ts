@@ -1,8 +1,9 @@
 import type { ExitStatus } from '../../core/model/outcome.ts';
-import type { ContainerSpec, RootfsSource } from '../../core/model/sandbox-spec.ts';
+import type { ContainerSpec, MountSpec, RootfsSource } from '../../core/model/sandbox-spec.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import { shortId } from '../../core/model/ids.ts';
-import type { Container, ContainerSpec as ContainerSpecMessage, ExitStatus as ExitStatusMessage, GetContainerLogsResponse, GetContainerStatsResponse } from '../../gen/vivarium/v1/container.ts';
+import { MountPropagation } from '../../gen/vivarium/v1/container.ts';
+import type { Container, ContainerSpec as ContainerSpecMessage, ExitStatus as ExitStatusMessage, GetContainerLogsResponse, GetContainerStatsResponse, Mount } from '../../gen/vivarium/v1/container.ts';
 import type { ContainerOperations, ContainerView } from '../services/facade.ts';
 import { bytes, durationFromNs, modeToWire, phasesToWire, timestamp } from './convert-common.ts';
 import { causeToWire, CONTAINER_STATES, OUTPUT_STREAMS } from './enums.ts';
@@ -55,6 +56,7 @@ export function containerSpecToWire(spec: ContainerSpec): ContainerSpecMessage {
     shmSizeBytes: bytes(spec.shmSizeBytes),
     ttySize: spec.ttySize === undefined ? undefined : { ...spec.ttySize },
     autoRemove: spec.autoRemove,
+    mounts: spec.mounts.map(mountToWire),
   };
 }
 
@@ -100,6 +102,18 @@ function rootfsToWire(rootfs: RootfsSource): ContainerSpecMessage['rootfs'] {
       return { $case: 'rootfsPath', value: rootfs.path };
     case 'bundle':
       return { $case: 'bundlePath', value: rootfs.path };
+  }
+}
+
+function mountToWire(mount: MountSpec): Mount {
+  const { destination, readOnly } = mount;
+  switch (mount.kind) {
+    case 'bind': {
+      const propagation = mount.propagation === 'slave' ? MountPropagation.MOUNT_PROPAGATION_SLAVE : MountPropagation.MOUNT_PROPAGATION_PRIVATE;
+      return { destination, readOnly, kind: { $case: 'bind', value: { source: mount.source, nonRecursive: !mount.recursive, propagation } } };
+    }
+    case 'tmpfs':
+      return { destination, readOnly, kind: { $case: 'tmpfs', value: { sizeBytes: bytes(mount.sizeBytes), mode: mount.mode } } };
   }
 }
 

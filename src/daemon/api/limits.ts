@@ -28,6 +28,7 @@ export const LIMITS = {
   argumentsBytes: 1024 * 1024,
   pathBytes: 4095,
   paths: 256,
+  mounts: 512,
   sysctls: 256,
   seccompBytes: 262_144,
   cpus: 1024,

@@ -11,6 +11,7 @@ import {
   byteLength, checkAbsolutePath, checkAnnotations, checkBytes, checkCpus, checkLabels, checkNewName, checkOptionalReference, checkPage, checkReference, checkRequestId,
   checkTtySize, hasNul,
 } from './validate-fields.ts';
+import { parseMounts } from './validate-mounts.ts';
 import { checkArguments, checkEnvironment, checkSignal, checkUser, checkWorkingDir } from './validate-process.ts';
 import { parseSecurity } from './validate-security.ts';
 
@@ -73,6 +74,7 @@ function parseContainerSpec(errors: FieldErrors, field: string, spec: ContainerS
     shmSizeBytes: checkBytes(errors, `${field}.shm_size_bytes`, spec.shmSizeBytes),
     ttySize: checkTtySize(errors, `${field}.tty_size`, spec.ttySize),
     autoRemove: spec.autoRemove,
+    mounts: parseMounts(errors, `${field}.mounts`, spec.mounts),
   });
 }
 
@@ -121,5 +123,5 @@ const NO_SPEC: ContainerSpec = {
   security: {
     privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [], unmasked: false, seccompProfileJson: '',
   },
-  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false,
+  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false, mounts: [],
 };

@@ -3,7 +3,7 @@ import { linkSignals } from '../../base/abort.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { ExitStatus } from '../../core/model/outcome.ts';
 import type { ContainerSpec } from '../../core/model/sandbox-spec.ts';
-import type { ResolvedSource } from '../../core/ports/storage.ts';
+import type { HostMount, ResolvedSource } from '../../core/ports/storage.ts';
 import type { GuestAgent, OciSpec } from '../../core/ports/agent.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { ContainerTranslation, HookRunState } from '../../core/ports/oci.ts';
@@ -19,6 +19,7 @@ const KILL_WAIT_MS = 10_000;
 export interface Prepared {
   readonly source: ResolvedSource;
   readonly translation: ContainerTranslation;
+  readonly mounts: readonly HostMount[];
 }
 
 /** Resolves and translates: everything that can be wrong with a container's spec is found here, before anything is touched. */
@@ -27,10 +28,18 @@ export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise
   if (record.profile.agent === 'none') {
     throw new DomainError('UNSUPPORTED', 'the guest has no agent, so nobody there can create a container', { sandboxId: record.id, remedy: 'use a profile whose guest has an agent (agent = "viv-agent")' });
   }
-  const source = await deps.oci.resolve(spec.rootfs);
+  const source = unit.exists ? await unit.source() : await deps.oci.resolve(spec.rootfs);
   deps.hooks.check(source);
   const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
-  return { source, translation };
+  return { source, translation, mounts: await hostMounts(unit, spec) };
+}
+
+async function hostMounts({ sandbox }: ContainerUnit, spec: ContainerSpec): Promise<readonly HostMount[]> {
+  const mounts = await sandbox.deps.mounts.resolve(spec.mounts);
+  if (mounts.length > 0 && sandbox.record.profile.sharedFs === 'none') {
+    throw new DomainError('UNSUPPORTED', `sandbox ${sandbox.record.name} shares no files with its guest, so nothing of the host can be mounted in it`, { sandboxId: sandbox.id, remedy: 'use a profile with shared_fs = "virtiofs"' });
+  }
+  return mounts;
 }
 
 /** What the agent wrote when the sandbox was set up. The kata protocol brings only DNS lines; an agent of ours that is new enough tells the sandbox's name as well. */
@@ -50,15 +59,17 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer
   const { sandbox } = unit;
   const { deps } = sandbox;
   const agent = await reachable(unit, options);
-  const spec = prepared.translation.withGuestFiles(await guestFiles(unit, agent, options));
   const run = new PlanRun(sandbox, 'container-create', timer);
   const undo = new UndoStack();
   try {
     const place = unit.rootfsPlace();
     await deps.directories.make(place.stateDir);
     undo.defer(() => deps.rootfs.remove(place));
-    if (sandbox.share !== undefined) {
-      await run.step('rootfs', () => deps.rootfs.prepare(place, prepared.source.lower, options), options);
+    const rootfs = sandbox.share === undefined ? undefined : await run.step('rootfs', () => deps.rootfs.prepare(place, prepared.source.lowers, options), options);
+    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs?.hostPath });
+    if (prepared.mounts.length > 0) {
+      undo.defer(() => deps.mounts.remove(place));
+      await run.step('mounts', () => deps.mounts.prepare(place, prepared.mounts, options), options);
     }
     undo.defer(() => agent.removeContainer(unit.id));
     const setup = { containerId: unit.id, spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
@@ -177,6 +188,7 @@ export async function removeFromHost(unit: ContainerUnit): Promise<void> {
   const { deps } = unit.sandbox;
   const place = unit.rootfsPlace();
   await unit.release();
+  await deps.mounts.remove(place);
   await deps.rootfs.remove(place);
   await deps.trash.discard(place.stateDir, place.trashDir);
   deps.trash.empty(place.trashDir);

@@ -6,9 +6,10 @@ import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
 import type { LogStore } from '../../core/ports/logs.ts';
 import type { HostHookRunner, OciTranslator } from '../../core/ports/oci.ts';
-import type { RootfsDriver, ShareDriver, Trash } from '../../core/ports/storage.ts';
+import type { HostMounts, RootfsDriver, ShareDriver, Trash } from '../../core/ports/storage.ts';
 import type { CheckpointStore } from '../../core/ports/stores.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
+import type { GracePeriod } from '../../base/grace-period.ts';
 import type { Admission } from './admission.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Places } from './places.ts';
@@ -59,10 +60,13 @@ export interface Deps {
   readonly watchHealth: (agent: GuestAgent, onChange: (problem: string | undefined) => void) => HealthCheck;
   readonly shares: ShareDriver;
   readonly rootfs: RootfsDriver;
+  readonly mounts: HostMounts;
   readonly trash: Trash;
   readonly logs: LogStore;
   readonly oci: OciTranslator;
   readonly hooks: HostHookRunner;
+  /** Who is inside has resolved an image that no record holds yet. */
+  readonly resolving: GracePeriod;
   readonly directories: Directories;
   readonly cgroups: Cgroups;
   readonly profiles: ProfileSource;

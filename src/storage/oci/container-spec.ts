@@ -9,10 +9,11 @@ import { guestCgroup, guestRootfs } from './guest-paths.ts';
 import { checkedResources } from './resources.ts';
 import { checkedRlimits } from './rlimits.ts';
 import { OCI_VERSION } from './runtime-spec.ts';
-import type { OciLinux, OciNamespace, OciProcess, OciResources, OciRuntimeSpec } from './runtime-spec.ts';
+import type { OciLinux, OciMount, OciNamespace, OciProcess, OciResources, OciRuntimeSpec } from './runtime-spec.ts';
 import { checkedSeccomp } from './seccomp.ts';
+import { withOwnMounts } from './own-mounts.ts';
 import { imageBase } from './spec-base.ts';
-import type { SpecBase } from './spec-base.ts';
+import type { SpecBase, VolumeDirectory } from './spec-base.ts';
 import { checkedSysctls } from './sysctls.ts';
 import { resolveUser } from './users.ts';
 import type { ResolvedUser, UserFiles } from './users.ts';
@@ -25,10 +26,13 @@ export interface ContainerSpecInput {
   readonly hostname: string;
   /** Files that the guest's agent keeps for the sandbox's containers. */
   readonly guestFiles: readonly string[];
+  /** The image's volumes, where they are in its root file system. */
+  readonly volumes?: readonly VolumeDirectory[];
   readonly image: ImageConfig | undefined;
   /** config.json of a bundle; then there is no image. */
   readonly bundleSpec: JsonObject | undefined;
-  readonly users: UserFiles;
+  /** Undefined while nobody can tell: then a user's name is taken to be right. */
+  readonly users: UserFiles | undefined;
 }
 
 /**
@@ -38,7 +42,7 @@ export interface ContainerSpecInput {
 export function containerRuntimeSpec(input: ContainerSpecInput): OciRuntimeSpec {
   const { spec, containerId } = input;
   const violations = new Violations();
-  const facts = { privileged: spec.security.privileged, shmSizeBytes: spec.shmSizeBytes, guestFiles: input.guestFiles, readOnlyRootfs: spec.security.readOnlyRootfs };
+  const facts = { privileged: spec.security.privileged, shmSizeBytes: spec.shmSizeBytes, guestFiles: input.guestFiles, readOnlyRootfs: spec.security.readOnlyRootfs, volumes: (input.volumes ?? []).map((volume) => volumeMount(containerId, volume)) };
   const base = input.bundleSpec === undefined ? imageBase(input.image, facts) : bundleBase(input.bundleSpec, facts, violations);
   const process = processOf(input, base, violations);
   const linux = linuxOf(input, base, violations);
@@ -48,7 +52,7 @@ export function containerRuntimeSpec(input: ContainerSpecInput): OciRuntimeSpec 
     process,
     root: { path: guestRootfs(containerId), readonly: spec.security.readOnlyRootfs || base.readOnlyRootfs },
     hostname: input.hostname,
-    mounts: base.mounts,
+    mounts: withOwnMounts(base.mounts, spec.mounts, { containerId, memoryBytes: spec.resources.memoryBytes }),
     ...(base.startContainerHooks.length > 0 ? { hooks: { startContainer: base.startContainerHooks } } : {}),
     annotations: { ...base.annotations, ...spec.annotations },
     linux,
@@ -78,9 +82,10 @@ function processOf(input: ContainerSpecInput, base: SpecBase, violations: Violat
   };
 }
 
-function userOf(wanted: string, base: SpecBase, users: UserFiles, violations: Violations): ResolvedUser {
+function userOf(wanted: string, base: SpecBase, users: UserFiles | undefined, violations: Violations): ResolvedUser {
   const named = wanted === '' ? base.user : wanted;
   const asked = typeof named === 'string' ? named : `${named.uid}:${named.gid}`;
+  if (users === undefined) return { user: { uid: 0, gid: 0, additionalGids: [] }, home: '/' };
   const found = resolveUser(asked, users);
   if ('description' in found) {
     violations.add('spec.user', found.description);
@@ -104,6 +109,11 @@ function linuxOf(input: ContainerSpecInput, base: SpecBase, violations: Violatio
     readonlyPaths: pathsOf(security.readonlyPaths, open ? [] : base.readonlyPaths, 'spec.security.readonly_paths', violations),
     ...(seccomp === undefined ? {} : { seccomp }),
   };
+}
+
+/** A root file system that is read-only leaves the image's volumes writable: they are mounted over themselves. */
+function volumeMount(containerId: string, { destination, path }: VolumeDirectory): OciMount {
+  return { destination, type: 'bind', source: `${guestRootfs(containerId)}${path}`, options: ['rbind', 'rprivate', 'rw'] };
 }
 
 /** Paths that a caller gives replace the default list. */

@@ -6,6 +6,11 @@ export function guestRootfs(containerId: string): string {
   return `${GUEST_SHARED_DIR}${containerId}/rootfs`;
 }
 
+/** Of what a container's mount shows of the host; the storage room puts it there. */
+export function guestMount(containerId: string, index: number): string {
+  return `${GUEST_SHARED_DIR}${containerId}/mounts/${index}`;
+}
+
 export function guestCgroup(containerId: string): string {
   return `/vivarium/${containerId}`;
 }
