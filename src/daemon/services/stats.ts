@@ -1,3 +1,5 @@
+import { deadline } from '../../base/abort.ts';
+import { DomainError } from '../../core/model/errors.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { ProcessUsage, SandboxStats } from './facade.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
@@ -5,6 +7,7 @@ import type { SandboxUnit } from './sandbox-unit.ts';
 /** Reads what one process of the host uses; undefined when it is gone. */
 export type ProcessMeter = (pid: number) => Promise<{ readonly cpuSeconds: number; readonly rssBytes: number; readonly pssBytes: number } | undefined>;
 
+/** However patient the caller is: a guest that is mute holds up no listing. */
 const GUEST_ASK_MS = 2000;
 
 export async function sandboxStats(unit: SandboxUnit, meter: ProcessMeter, options: WaitOptions): Promise<SandboxStats> {
@@ -74,8 +77,14 @@ async function guestUsage(unit: SandboxUnit, options: WaitOptions): Promise<Sand
   const agent = unit.agent?.current;
   const { state } = unit.record;
   if (agent === undefined || (state !== 'ready' && state !== 'running')) return undefined;
+  using limit = deadline({
+    ms: GUEST_ASK_MS,
+    timer: (ms, callback) => unit.deps.clock.timer(ms, callback),
+    reason: () => new DomainError('DEADLINE', `the guest said nothing for ${GUEST_ASK_MS / 1000} s`, { sandboxId: unit.id }),
+    signals: [options.signal],
+  });
   try {
-    const text = await agent.metrics({ signal: options.signal ?? AbortSignal.timeout(GUEST_ASK_MS) });
+    const text = await agent.metrics({ signal: limit.signal });
     return readGuestMetrics(text);
   } catch (error) {
     unit.log.debug({ error }, 'the guest was not asked for its figures');

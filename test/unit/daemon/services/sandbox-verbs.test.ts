@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { raceSignal } from '../../../../src/base/abort.ts';
+import type { WaitOptions } from '../../../../src/core/ports/host.ts';
 import { sandboxStats } from '../../../../src/daemon/services/stats.ts';
+import { settle } from '../../../fakes/manual-clock.ts';
 import { containerSpec, sandboxSpec } from '../../../fakes/records.ts';
 import { World, type TestServices } from '../../../fakes/world.ts';
 
@@ -93,6 +96,18 @@ describe('GetSandboxStats', () => {
     const meter = async (pid: number): Promise<{ cpuSeconds: number; rssBytes: number; pssBytes: number }> => ({ cpuSeconds: pid / 1000, rssBytes: 2, pssBytes: 1 });
     const { processes } = await sandboxStats(services.registry.sandbox('sb'), meter, {});
     expect(processes.map(({ role, pid, cpuMs }) => [role, pid, cpuMs])).toEqual([['vmm', 42, 42], ['vmm-launcher', 41, 41], ['virtiofsd', 2, 2], ['virtiofsd-launcher', 1, 1]]);
+  });
+
+  it.each([['with a signal of its own', new AbortController().signal], ['without one', undefined]])('waits 2 s for a mute guest and no longer, for a caller %s', async (_, signal) => {
+    const { services, world } = await sandboxes('sb');
+    const unit = services.registry.sandbox('sb');
+    const mute = async (options?: WaitOptions): Promise<string> => await raceSignal(new Promise<string>(() => undefined), options?.signal);
+    Object.assign(unit.agent?.current ?? {}, { metrics: mute });
+    const stats = sandboxStats(unit, async () => undefined, { signal });
+    await world.clock.advance(1999);
+    expect(await Promise.race([stats, settle().then(() => 'waits')])).toBe('waits');
+    await world.clock.advance(1);
+    await expect(stats).resolves.toMatchObject({ guest: undefined });
   });
 
   it('leaves out what is gone', async () => {
