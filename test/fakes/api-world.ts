@@ -5,8 +5,8 @@ import type { RequestContext } from '../../src/daemon/api/call-context.ts';
 import { RequestOnce } from '../../src/daemon/api/request-once.ts';
 import { SandboxService } from '../../src/daemon/api/sandbox-service.ts';
 import { RequestBook } from '../../src/daemon/services/request-book.ts';
-import { ContainerServiceDefinition, ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
-import type { DeepPartial, ExecResponse } from '../../src/gen/vivarium/v1/container.ts';
+import { AttachRequest, ContainerServiceDefinition, ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
+import type { AttachResponse, DeepPartial, ExecResponse } from '../../src/gen/vivarium/v1/container.ts';
 import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
 import { MemoryLogger } from './memory-logger.ts';
 import { MemoryRequestJournal } from './memory-request-journal.ts';
@@ -82,6 +82,15 @@ export class ApiWorld {
       await new Promise(() => undefined);
     }
     return this.#containers.exec(requests(), context(signal))[Symbol.asyncIterator]();
+  }
+
+  /** The same by Attach. */
+  attach(start: DeepPartial<NonNullable<AttachRequest['message']> & { $case: 'start' }>['value'], signal = new AbortController().signal): AsyncIterator<AttachResponse> {
+    async function* requests(): AsyncGenerator<AttachRequest> {
+      yield AttachRequest.fromPartial({ message: { $case: 'start', value: start ?? {} } });
+      await new Promise(() => undefined);
+    }
+    return this.#containers.attach(requests(), context(signal))[Symbol.asyncIterator]();
   }
 
   #build(): { once: RequestOnce; sandboxes: SandboxService; containers: ContainerService } {
