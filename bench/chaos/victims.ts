@@ -10,7 +10,7 @@ export interface Candidate {
   readonly sandbox: string;
 }
 
-/** What runs for the sandboxes of a run directory, by the launch directory in its environment; a launcher is the parent of what it launched. In order of their pids. */
+/** What runs for the sandboxes of a run directory, by the launch directory in its environment; a launcher is the parent of what it launched (virtiofsd has a child that bears the same words). In order of their pids. */
 export function candidates(run: string): readonly Candidate[] {
   const living = allProcesses().filter((found) => !isZombie(found));
   const children = living.flatMap((child) => {
@@ -19,7 +19,7 @@ export function candidates(run: string): readonly Candidate[] {
   });
   return children.flatMap(({ child, sandbox, what }) => {
     const own: Candidate = { ...named(child), victim: what === 'vmm' ? 'vmm' : 'virtiofsd', sandbox };
-    const keepers = living.filter(({ pid, parent, name }) => (pid === child.parent && pid !== 1) || (name === 'viv-scribe' && parent === child.parent && parent !== 1));
+    const keepers = living.filter(({ pid, parent, name }) => (name === 'viv-launcher' && pid === child.parent) || (name === 'viv-scribe' && parent === child.parent && parent !== 1));
     return [own, ...keepers.map((keeper): Candidate => ({ ...named(keeper), victim: keeper.pid === child.parent ? 'launcher' : 'scribe', sandbox }))];
   });
 }
