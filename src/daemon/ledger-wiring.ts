@@ -53,7 +53,7 @@ export function wireLedger({ deps, mounter, runner, processes }: Pick<LedgerWiri
     socket: new SocketLedger(marks, tree),
     mount: new MountLedger(marks, mounter, holdersOf),
     link: new LinkLedger(instance, runner),
-    netns: new NetnsLedger(instance, runner),
+    netns: new NetnsLedger(instance, mounter),
     cgroup: new CgroupLedger(instance, deps.cgroups.root),
     directory: new DirectoryLedger({ marks, tree, removeTree, discard }),
     trash: new TrashLedger(trashDir, nodeStorageFiles(), trash),

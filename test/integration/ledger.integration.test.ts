@@ -252,7 +252,7 @@ describe('what has a name of the host', () => {
   it('network namespaces, mounted or only a file', async () => {
     const names = join(home, 'netns');
     await mkdir(names);
-    const ledger = new NetnsLedger(OURS, parts.runner, names);
+    const ledger = new NetnsLedger(OURS, parts.mounter, names);
     await writeFile(join(names, hostName(OURS, ID)), '');
     await writeFile(join(names, hostName(THEIRS, ID)), '');
     execFileSync('unshare', ['--net', 'mount', '--bind', '/proc/self/ns/net', join(names, hostName(OURS, ID))]);
