@@ -16,9 +16,18 @@ describe('a command that the guest could not run', () => {
     expect(refusal(`cannot execute the command: ${why}`, command)).toMatchObject({ reason: 'PROCESS_START_FAILED', message, details: { containerId: 'c1', facts: { exit_code: code } } });
   });
 
+  it.each([
+    ['Process.Cwd: "/nodir": No such file or directory (os error 2)', 'working directory "/nodir": no such file or directory'],
+    ['Process.Cwd: "/etc/passwd": Not a directory (os error 20)', 'working directory "/etc/passwd": not a directory'],
+    ['Process.Cwd: "/a \\"b\\": c": Permission denied (os error 13)', 'working directory "/a \\"b\\": c": permission denied'],
+    ['Process.Cwd: "/ro/x" is not there and cannot be made: Read-only file system (os error 30)', 'working directory "/ro/x": read-only file system'],
+  ])('a working directory that can not be entered is named: %s', (words, message) => {
+    expect(refusal(words, ['ls'])).toMatchObject({ reason: 'PROCESS_START_FAILED', message, details: { containerId: 'c1', remedy: expect.stringContaining('-w') as string, facts: { exit_code: '126' } } });
+  });
+
   it('what was refused for another reason stays in the guest\'s words', () => {
-    const words = 'Process.Cwd: "/nodir": No such file or directory (os error 2)';
-    expect(refusal(words, ['ls'])).toMatchObject({ message: `the guest agent refused StartContainer: ${words}`, details: { facts: { exit_code: '127' } } });
+    const words = 'Process.User: no such user';
+    expect(refusal(words, ['ls'])).toMatchObject({ message: `the guest agent refused StartContainer: ${words}`, details: { facts: { exit_code: '126' } } });
     expect(refusal('cannot execute the command: EACCES', [])).toMatchObject({ message: 'the guest agent refused StartContainer: cannot execute the command: EACCES' });
   });
 });
