@@ -4,6 +4,7 @@ import { DirectoryImageStore } from '../../src/storage/image-store.ts';
 import { OciTranslation } from '../../src/storage/oci-translator.ts';
 import { readUserFiles } from '../../src/storage/rootfs-users.ts';
 import { SourceResolver } from '../../src/storage/source-resolver.ts';
+import { makeVolumeDirectories } from '../../src/storage/volume-directories.ts';
 import { nodeStorageFiles } from '../../src/storage/storage-files.ts';
 import { IMAGES } from '../paths.ts';
 
@@ -20,8 +21,8 @@ const SPEC: ContainerSpec = {
 /** What the daemon would tell the agent of a container that sleeps, and the directory below its root file system. */
 export async function sleeperSetup(containerId: string): Promise<{ readonly setup: ContainerSetup; readonly lower: string }> {
   const files = nodeStorageFiles();
-  const oci = new OciTranslation({ sources: new SourceResolver(new DirectoryImageStore([IMAGES], files), files), readUserFiles });
+  const oci = new OciTranslation({ sources: new SourceResolver(new DirectoryImageStore([IMAGES], files), files), readUserFiles, makeVolumes: makeVolumeDirectories });
   const source = await oci.resolve(SPEC.rootfs);
   const { spec } = await oci.container({ containerId, hostname: 'raw', spec: SPEC, source });
-  return { setup: { containerId, spec, storages: [], sharedPidNamespace: false }, lower: source.lower };
+  return { setup: { containerId, spec, storages: [], sharedPidNamespace: false }, lower: source.lowers[0] ?? '' };
 }

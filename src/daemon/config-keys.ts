@@ -3,6 +3,7 @@ import { DomainError } from '../core/model/errors.ts';
 import { parseListenAddress } from './api/listen-address.ts';
 import { booleanKind, choiceKind, ConfigValueError, countKind, durationKind, hostPortKind, orWord, pathKind, pathsKind, sizeKind, textKind } from './config-values.ts';
 import type { ValueKind } from './config-values.ts';
+import { mirrorsKind } from './mirrors-kind.ts';
 
 /** What a default may depend on. */
 export interface DefaultContext {
@@ -65,6 +66,7 @@ export const CONFIG_KEYS = {
   cgroups: key('cgroups', choiceKind('auto', 'none'), 'control groups for sandboxes: auto where the host lets us, or none', () => 'auto' as const),
   cgroupRoot: key('cgroup_root', pathKind, 'where the cgroup file systems are mounted', () => '/sys/fs/cgroup'),
   launcher: key('launcher', pathKind, 'the viv-launcher program', ({ install }) => install.launcher),
+  imageTool: key('image_tool', pathKind, 'the viv-image program, which fetches and unpacks images', ({ install }) => install.imageTool),
   guestBuilder: key('guest_builder', pathKind, 'the guest builder', ({ install }) => install.guestBuilder),
   logLevel: key('log_level', choiceKind('debug', 'info', 'warn', 'error'), 'least level that is logged', () => 'info' as const),
   logFormat: key('log_format', choiceKind('json', 'pretty'), 'form of the log on stderr', () => 'json' as const),
@@ -82,6 +84,15 @@ export const CONFIG_KEYS = {
   recoveryConcurrency: key('recovery_concurrency', countKind(1, 10_000), 'most sandboxes that are found again at a time after a start', () => 16),
   auditInterval: key('audit_interval', durationKind(0, HOUR_MS), 'time between two audits of the host; 0: only when asked', () => MINUTE_MS),
   reapOnStart: key('reap_on_start', booleanKind, 'remove what no record claims once everything found at start is settled', () => true),
+  registryMirrors: key('registry_mirrors', mirrorsKind, 'registries that are asked before the one that an image names', () => []),
+  registryAuthFile: key('registry_auth_file', orWord('none', pathKind), "credentials for registries, as docker's config.json has them", () => 'none' as const),
+  imagesMaxLayer: key('images.max_layer', sizeKind(1024 * 1024), 'most that a layer may take unpacked', () => 20 * 1024 ** 3),
+  imagesMaxImage: key('images.max_image', sizeKind(1024 * 1024), 'most that an image may take unpacked', () => 50 * 1024 ** 3),
+  imagesMaxFiles: key('images.max_files', countKind(1, 100_000_000), 'most files in a layer', () => 2_000_000),
+  imagesMaxLayers: key('images.max_layers', countKind(1, 500), 'most layers of an image', () => 128),
+  imagesStallTime: key('images.stall_time', durationKind(1000, HOUR_MS), 'how long a registry may send nothing', () => MINUTE_MS),
+  imagesRetries: key('images.retries', countKind(0, 100), 'how often a blob is asked for again', () => 5),
+  imagesAtOnce: key('images.at_once', countKind(1, 64), 'blobs that one pull fetches at a time', () => 3),
   stopGrace: key('stop_grace', durationKind(0, HOUR_MS), 'time between SIGTERM and SIGKILL when a caller does not say', () => 10_000),
   drainStreams: key('drain_streams', durationKind(0, 10 * MINUTE_MS), 'time that streams and waits go on while the daemon stops', () => 1000),
   drainCalls: key('drain_calls', durationKind(0, 10 * MINUTE_MS), 'time that other calls have to end while the daemon stops', () => 10_000),

@@ -8,6 +8,7 @@ export interface InstallPaths {
   readonly guestDir: string;
   readonly imageDirs: readonly string[];
   readonly launcher: string;
+  readonly imageTool: string;
   readonly guestBuilder: string;
   readonly descriptorSet: string;
 }
@@ -20,15 +21,20 @@ const CARGO_OUTPUTS = ['target/x86_64-unknown-linux-gnu/release', 'target/releas
 export function installPaths(moduleUrl: string, exists: (path: string) => boolean): InstallPaths {
   const root = packageRoot(dirname(fileURLToPath(moduleUrl)), exists);
   const checkout = exists(join(root, 'Cargo.toml'));
-  const launchers = CARGO_OUTPUTS.map((output) => join(root, output, 'viv-launcher'));
   return {
     root,
     guestDir: checkout ? join(root, 'build/guest') : SYSTEM.guestDir,
     imageDirs: [checkout ? join(root, 'build/images') : SYSTEM.imageDir],
-    launcher: launchers.find(exists) ?? (checkout ? join(root, CARGO_OUTPUTS[0] ?? '', 'viv-launcher') : join(SYSTEM.libexec, 'viv-launcher')),
+    launcher: program(root, 'viv-launcher', checkout, exists),
+    imageTool: program(root, 'viv-image', checkout, exists),
     guestBuilder: join(root, 'dist/guest-build.js'),
     descriptorSet: join(root, 'dist/vivarium.binpb'),
   };
+}
+
+function program(root: string, name: string, checkout: boolean, exists: (path: string) => boolean): string {
+  const built = CARGO_OUTPUTS.map((output) => join(root, output, name));
+  return built.find(exists) ?? (checkout ? (built[0] ?? '') : join(SYSTEM.libexec, name));
 }
 
 function packageRoot(directory: string, exists: (path: string) => boolean): string {

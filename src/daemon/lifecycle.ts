@@ -53,6 +53,8 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     const audits = new AuditSchedule({ audit: wired.audit, clock: wired.deps.clock, log: logger, intervalMs: config.auditInterval, reapOnStart: config.reapOnStart });
     stack.defer(() => { audits.stop(); });
     audits.begin(settled);
+    // What an earlier daemon's image tool was at.
+    settled.then(() => wired.images.sweep()).catch((error: unknown) => { logger.error({ error }, 'the images were not swept'); });
     metrics.collectUsage(() => usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid)));
     wired.deps.trash.empty(wired.deps.places.trashDir);
     const server = new ApiServer({ services: wired.services, requests: wired.requests, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });

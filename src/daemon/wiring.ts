@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { GracePeriod } from '../base/grace-period.ts';
 import { GuestAgentConnector } from '../agents/connector.ts';
 import { HealthWatch } from '../agents/health-watch.ts';
 import { TokenStore } from '../agents/link/token-store.ts';
@@ -9,7 +10,6 @@ import { launchEnvironment } from '../core/model/marks.ts';
 import type { Cgroups } from '../core/ports/cgroups.ts';
 import type { Clock } from '../core/ports/host.ts';
 import type { HypervisorInfo } from '../core/ports/hypervisor.ts';
-import type { ImageStore } from '../core/ports/storage.ts';
 import type { Logger } from '../core/ports/telemetry.ts';
 import { HostCgroups } from '../host/cgroups.ts';
 import { SystemFiles } from '../host/files.ts';
@@ -30,8 +30,8 @@ import { QemuDriver } from '../hypervisors/qemu/driver.ts';
 import { QemuProbe } from '../hypervisors/qemu/probe.ts';
 import { BundleHooks } from '../storage/bundle-hooks.ts';
 import { HookRunner } from '../storage/hooks.ts';
-import { DirectoryImageStore } from '../storage/image-store.ts';
 import { BindMounts } from '../storage/host-mounts.ts';
+import { LayerLinks } from '../storage/layer-links.ts';
 import { nodeLogFiles } from '../storage/log/log-files.ts';
 import { RotatedLogStore } from '../storage/log/log-store.ts';
 import { Mounter } from '../storage/mounter.ts';
@@ -42,12 +42,15 @@ import { SourceResolver } from '../storage/source-resolver.ts';
 import { StateDirectories } from '../storage/state-directories.ts';
 import { nodeStorageFiles } from '../storage/storage-files.ts';
 import { BackgroundTrash } from '../storage/trash.ts';
+import { makeVolumeDirectories } from '../storage/volume-directories.ts';
 import { VirtiofsdDriver } from '../storage/virtiofsd.ts';
 import { DirectoryCheckpointStore } from '../store/checkpoint-store.ts';
 import { FileEventJournal } from '../store/event-journal.ts';
 import { FileRequestJournal } from '../store/request-journal.ts';
 import { nodeStoreFiles } from '../store/store-files.ts';
 import type { DaemonConfig } from './config.ts';
+import { openImages, wireImages } from './image-wiring.ts';
+import type { ImageDisk } from './image-wiring.ts';
 import { armedFailpoints } from './failpoints.ts';
 import { BuiltGuests } from './guest-source.ts';
 import { wireHost } from './host-wiring.ts';
@@ -56,6 +59,7 @@ import type { InstallPaths } from './install-paths.ts';
 import { ProfileSet } from './profile-set.ts';
 import { Admission } from './services/admission.ts';
 import type { Audit } from './services/audit.ts';
+import type { Images } from './services/image-operations.ts';
 import { Containers } from './services/container-operations.ts';
 import type { Deps } from './services/deps.ts';
 import { EventHub } from './services/event-hub.ts';
@@ -89,6 +93,7 @@ export interface Wired {
   readonly registry: Registry;
   readonly deps: Deps;
   readonly audit: Audit;
+  readonly images: Images;
   readonly notifier: ServiceNotifier | undefined;
   /** Asks the VMM what it can do, so that the first create need not. */
   readonly warmUp: () => Promise<HypervisorInfo>;
@@ -99,7 +104,7 @@ export interface Wired {
 export async function wire(parts: WiringParts): Promise<Wired> {
   const { config } = parts;
   const host = wireBasics(parts);
-  const storage = wireStorage(parts, host);
+  const storage = await wireStorage(parts, host);
   const profiles = ProfileSet.load(config.profileDir, { exists: existsSync, list: listDirectory, read: (path) => readFileSync(path, 'utf8') });
   const memory = await readHostMemory();
   const bootId = await host.processes.bootId();
@@ -110,6 +115,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const deps: Deps = {
     ...host,
     ...storage,
+    resolving: new GracePeriod(),
     ids: new FreshIds(host.ids, () => [...registry.sandboxes, ...registry.containers].map(({ id }) => id)),
     log: parts.logger,
     metrics: parts.metrics,
@@ -138,10 +144,12 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const execs = new ExecLauncher(deps, registry);
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
+  const images = wireImages(config, storage.disk, { deps, registry });
   const audit = wireAudit({ ...host, ...storage, deps, registry, manager, metrics: parts.metrics });
-  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, images: storage.images, runner: host.runner });
+  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, images: storage.disk.images, runner: host.runner });
   return {
-    services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations },
+    services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations, images },
+    images,
     requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),
     manager,
     recovery: new Recovery(deps, registry, containers, { concurrency: config.recoveryConcurrency }),
@@ -185,23 +193,23 @@ async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clo
   return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
-type Storage = Pick<Deps, 'shares' | 'rootfs' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly images: ImageStore; readonly mounter: Mounter };
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly disk: ImageDisk; readonly mounter: Mounter };
 
-function wireStorage({ config, logger }: WiringParts, { clock, runner, helper, ids, launcher }: Basics): Storage {
+async function wireStorage({ config, logger, instance }: WiringParts, { clock, runner, helper, ids, launcher }: Basics): Promise<Storage> {
   const files = nodeStorageFiles();
   const mounter = new Mounter({ calls: helper, clock, readMountInfo: () => fs.readFile('/proc/self/mountinfo', 'utf8') });
   const trash = new BackgroundTrash({ files, removal: helper, ids, logger });
-  const images = new DirectoryImageStore(config.imageDirs, files);
+  const disk = await openImages(config, { files, trash, logger, trashDir: new Places(config.root, config.run, instance).trashDir });
   return {
-    images,
+    disk,
     mounter,
     trash,
     directories: new StateDirectories(mounter),
     shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),
-    rootfs: new OverlayRootfs({ mounter, files, trash }),
-    hooks: new BundleHooks(new HookRunner(runner)),
+    rootfs: new OverlayRootfs({ mounter, files, trash, links: new LayerLinks(`${config.run}/l`, files) }),
     mounts: new BindMounts({ mounter, files, roots: config.bindRoots }),
-    oci: new OciTranslation({ sources: new SourceResolver(images, files), readUserFiles }),
+    hooks: new BundleHooks(new HookRunner(runner)),
+    oci: new OciTranslation({ sources: new SourceResolver(disk.images, files), readUserFiles, makeVolumes: makeVolumeDirectories }),
     logs: new RotatedLogStore(nodeLogFiles(), clock, { segmentBytes: config.logMaxSize, segments: config.logFiles }),
   };
 }

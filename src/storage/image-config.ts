@@ -40,14 +40,16 @@ export function parseImageConfig(json: string, place: { readonly name: string; r
   return {
     name: place.name,
     digest: text(document, 'digest', ''),
-    rootfs: place.rootfs,
+    lowers: [place.rootfs],
     entrypoint: texts(document, 'entrypoint'),
     command: texts(document, spelled(document, ['cmd', 'command'])),
     env: texts(document, 'env'),
     workingDir: text(document, spelled(document, ['workdir', 'workingDir']), '/') || '/',
     user: text(document, 'user', ''),
     stopSignal: text(document, 'stopSignal', ''),
+    volumes: [],
     sizeBytes: size(document),
     source: source(document),
+    pulled: undefined,
   };
 }

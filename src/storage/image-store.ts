@@ -34,6 +34,10 @@ export class DirectoryImageStore implements ImageStore {
     });
   }
 
+  async kept(id: string): Promise<ImageConfig> {
+    return await this.resolve(id);
+  }
+
   async list(): Promise<readonly ImageConfig[]> {
     const found = new Map<string, ImageConfig>();
     for (const directory of this.#directories) {

@@ -6,12 +6,15 @@ import { containerRuntimeSpec } from './oci/container-spec.ts';
 import { execSetup } from './oci/exec-setup.ts';
 import type { OciRuntimeSpec } from './oci/runtime-spec.ts';
 import type { UserFiles } from './oci/users.ts';
+import type { VolumeDirectory } from './oci/spec-base.ts';
 import type { SourceResolver } from './source-resolver.ts';
 
 export interface OciTranslationOptions {
   readonly sources: SourceResolver;
   /** Reads passwd and group of a root file system; see rootfs-users.ts. */
   readonly readUserFiles: (rootfs: string) => Promise<UserFiles>;
+  /** Makes directories below a mounted root file system; see volume-directories.ts. */
+  readonly makeVolumes: (rootfs: string, volumes: readonly string[]) => Promise<readonly VolumeDirectory[]>;
 }
 
 interface ContainerRequest {
@@ -31,22 +34,24 @@ export class OciTranslation implements OciTranslator {
     this.#options = options;
   }
 
-  async resolve(source: RootfsSource): Promise<ResolvedSource> {
-    return await this.#options.sources.resolve(source);
+  async resolve(source: RootfsSource, imageId = ''): Promise<ResolvedSource> {
+    return await this.#options.sources.resolve(source, imageId);
   }
 
   async container(request: ContainerRequest): Promise<ContainerTranslation> {
-    const users = await this.#options.readUserFiles(request.source.lower);
-    const spec = translate(request, users);
+    const [lower, ...below] = request.source.lowers;
+    // Which of several layers has the last word on a file is the kernel's to say: it is asked when they are mounted.
+    const users = lower === undefined || below.length > 0 ? undefined : await this.#options.readUserFiles(lower);
+    const spec = translate(request, { users });
     const { image } = request.source;
     const stopSignal = request.spec.stopSignal === '' ? (image?.stopSignal ?? '') : request.spec.stopSignal;
-    const withGuestFiles = (files: readonly string[]): OciRuntimeSpec => (files.length === 0 ? spec : translate(request, users, files));
-    return { spec, withGuestFiles, command: spec.process.args, stopSignal: stopSignal === '' ? 'SIGTERM' : stopSignal, terminal: spec.process.terminal };
+    const forGuest: ContainerTranslation['forGuest'] = async ({ files, rootfs }) => await this.#forGuest(request, { users, files, rootfs });
+    return { spec, forGuest, command: spec.process.args, stopSignal: stopSignal === '' ? 'SIGTERM' : stopSignal, terminal: spec.process.terminal };
   }
 
-  async process(request: ContainerRequest & { readonly execId: string; readonly exec: ExecSpec }): Promise<ProcessSetup> {
-    const users = await this.#knownUsers(request.source);
-    const spec = translate(request, users);
+  async process(request: ContainerRequest & { readonly execId: string; readonly exec: ExecSpec; readonly rootfs: string }): Promise<ProcessSetup> {
+    const users = await this.#knownUsers(request);
+    const spec = translate(request, { users });
     return execSetup({ containerId: request.containerId, execId: request.execId, exec: request.exec, process: spec.process, users });
   }
 
@@ -55,23 +60,38 @@ export class OciTranslation implements OciTranslator {
     return [];
   }
 
+  async #forGuest(request: ContainerRequest, { users, files, rootfs }: { readonly users: UserFiles | undefined; readonly files: readonly string[]; readonly rootfs: string | undefined }): Promise<OciRuntimeSpec> {
+    if (rootfs === undefined) return translate(request, { users, files });
+    const volumes = await this.#options.makeVolumes(rootfs, request.source.image?.volumes ?? []);
+    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes });
+  }
+
   /** Read once for each source that was resolved: opening two files step by step takes longer than all else that an exec needs. */
-  async #knownUsers(source: ResolvedSource): Promise<UserFiles> {
+  async #knownUsers({ source, rootfs }: { readonly source: ResolvedSource; readonly rootfs: string }): Promise<UserFiles> {
     const known = this.#users.get(source);
     if (known !== undefined) return known;
-    const users = await this.#options.readUserFiles(source.lower);
+    const [lower, ...below] = source.lowers;
+    const users = await this.#options.readUserFiles(lower === undefined || below.length > 0 ? rootfs : lower);
     this.#users.set(source, users);
     return users;
   }
 }
 
-function translate(request: ContainerRequest, users: UserFiles, guestFiles: readonly string[] = []): OciRuntimeSpec {
+interface GuestFacts {
+  /** Undefined: not known yet. */
+  readonly users: UserFiles | undefined;
+  readonly files?: readonly string[];
+  readonly volumes?: readonly VolumeDirectory[];
+}
+
+function translate(request: ContainerRequest, { users, files = [], volumes = [] }: GuestFacts): OciRuntimeSpec {
   const { source } = request;
   return containerRuntimeSpec({
     containerId: request.containerId,
     spec: request.spec,
     hostname: request.hostname,
-    guestFiles,
+    guestFiles: files,
+    volumes,
     image: source.image,
     bundleSpec: source.bundleSpec,
     users,

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { DomainError } from '../core/model/errors.ts';
 import type { WaitOptions } from '../core/ports/host.ts';
 import type { Rootfs, RootfsDriver, RootfsPlace, Trash } from '../core/ports/storage.ts';
+import type { LayerLinks } from './layer-links.ts';
 import { mountAt } from './mount-table.ts';
 import type { Mounter } from './mounter.ts';
 import { errnoOf, FULL, MISSING } from './storage-files.ts';
@@ -11,6 +12,7 @@ export interface OverlayRootfsOptions {
   readonly mounter: Mounter;
   readonly files: StorageFiles;
   readonly trash: Trash;
+  readonly links: LayerLinks;
 }
 
 /** The kernel copies mount data into one page. */
@@ -27,8 +29,8 @@ export function escapeOverlayPath(path: string): string {
  * `volatile`: unmounting an overlay syncs the whole file system below its upper directory, which takes as long as everyone's unwritten data
  * needs. With it an fsync inside the container does not reach the disk: a writable layer outlives its sandbox and a reboot, not a power cut.
  */
-export function overlayOptions(lower: string, upper: string, work: string): string {
-  return `lowerdir=${escapeOverlayPath(lower)},upperdir=${escapeOverlayPath(upper)},workdir=${escapeOverlayPath(work)},index=off,metacopy=off,volatile`;
+export function overlayOptions(lowers: readonly string[], upper: string, work: string): string {
+  return `lowerdir=${lowers.map(escapeOverlayPath).join(':')},upperdir=${escapeOverlayPath(upper)},workdir=${escapeOverlayPath(work)},index=off,metacopy=off,volatile`;
 }
 
 /** Each container's root file system: an overlay whose writable half lies on the disk, mounted into the sandbox's share. */
@@ -39,22 +41,18 @@ export class OverlayRootfs implements RootfsDriver {
     this.#options = options;
   }
 
-  async prepare(place: RootfsPlace, lower: string, options: WaitOptions = {}): Promise<Rootfs> {
+  async prepare(place: RootfsPlace, lowers: readonly string[], options: WaitOptions = {}): Promise<Rootfs> {
     const { mounter } = this.#options;
     const { upper, work, target } = pathsOf(place);
     const rootfs: Rootfs = { kind: 'virtiofs', hostPath: target, guestPath: `${place.containerId}/rootfs` };
-    await this.#checkLower(lower);
-    const data = overlayOptions(lower, upper, work);
-    if (Buffer.byteLength(data) > LONGEST_MOUNT_DATA) {
-      throw new DomainError('ROOTFS_FAILED', `the paths of this overlay take ${Buffer.byteLength(data)} bytes; the kernel takes ${LONGEST_MOUNT_DATA}`, { remedy: 'use shorter directories' });
-    }
+    for (const lower of lowers) await this.#checkLower(lower);
     const present = mountAt(await mounter.table(), target);
     if (present?.fsType === 'overlay') return rootfs;
     if (present !== undefined) throw new DomainError('ROOTFS_FAILED', `${target} already is a mount of type ${present.fsType}`, { remedy: `unmount ${target}` });
     // A work directory holds nothing that lasts, but the mark of an earlier volatile mount, with which the kernel refuses the next.
     await this.#options.files.removeTree(work);
-    await this.#makeDirectories([upper, work, target], { lower, upper });
-    await mounter.mount([{ source: 'overlay', target, fsType: 'overlay', data }], options);
+    await this.#makeDirectories([upper, work, target], { lower: lowers[0] ?? '', upper });
+    await this.#mount(target, { lowers, upper, work }, options);
     return rootfs;
   }
 
@@ -65,6 +63,22 @@ export class OverlayRootfs implements RootfsDriver {
     for (const directory of [upper, work]) await trash.discard(directory, place.trashDir);
     for (const directory of [target, dirname(target)]) await ignoreMissing(files.removeDirectory(directory));
     trash.empty(place.trashDir);
+  }
+
+  /** By short names where the layers' own are too long for one page. The kernel follows links when it mounts, and keeps what they led to. */
+  async #mount(target: string, { lowers, upper, work }: { readonly lowers: readonly string[]; readonly upper: string; readonly work: string }, options: WaitOptions): Promise<void> {
+    const { mounter, links } = this.#options;
+    const plain = overlayOptions(lowers, upper, work);
+    if (Buffer.byteLength(plain) <= LONGEST_MOUNT_DATA) {
+      await mounter.mount([{ source: 'overlay', target, fsType: 'overlay', data: plain }], options);
+      return;
+    }
+    await using short = await links.make(lowers);
+    const data = overlayOptions(short.paths, upper, work);
+    if (Buffer.byteLength(data) > LONGEST_MOUNT_DATA) {
+      throw new DomainError('ROOTFS_FAILED', `the ${lowers.length} directories of this overlay take ${Buffer.byteLength(data)} bytes; the kernel takes ${LONGEST_MOUNT_DATA}`, { remedy: 'use shorter directories (--run, --root), or an image with fewer layers' });
+    }
+    await mounter.mount([{ source: 'overlay', target, fsType: 'overlay', data }], options);
   }
 
   async #checkLower(lower: string): Promise<void> {

@@ -20,14 +20,14 @@ export class SourceResolver {
   }
 
   /** IMAGE_NOT_FOUND, or INVALID_REQUEST on the field of the spec that names what is missing or wrong. */
-  async resolve(source: RootfsSource): Promise<ResolvedSource> {
+  async resolve(source: RootfsSource, imageId = ''): Promise<ResolvedSource> {
     switch (source.kind) {
       case 'image': {
-        const image = await this.#images.resolve(source.name);
-        return { source, lower: image.rootfs, image, bundleSpec: undefined };
+        const image = imageId === '' ? await this.#images.resolve(source.name) : await this.#images.kept(imageId);
+        return { source, lowers: image.lowers, image, bundleSpec: undefined };
       }
       case 'path':
-        return { source, lower: await this.#directory('spec.rootfs_path', source.path), image: undefined, bundleSpec: undefined };
+        return { source, lowers: [await this.#directory('spec.rootfs_path', source.path)], image: undefined, bundleSpec: undefined };
       case 'bundle':
         return await this.#bundle(source);
     }
@@ -40,7 +40,7 @@ export class SourceResolver {
     const path = isJsonObject(root) ? root['path'] : undefined;
     if (typeof path !== 'string' || path === '') throw refused('spec.bundle_path', 'config.json has no root.path');
     const lower = await this.#directory('spec.bundle_path', isAbsolute(path) ? path : join(bundle, path));
-    return { source, lower, image: undefined, bundleSpec: spec };
+    return { source, lowers: [lower], image: undefined, bundleSpec: spec };
   }
 
   async #config(path: string): Promise<JsonObject> {

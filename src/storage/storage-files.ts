@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, symlink, unlink } from 'node:fs/promises';
 
 /** What a path is, links not followed unless said otherwise. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'other';
@@ -20,6 +20,8 @@ export interface StorageFiles {
   /** The text of a regular file of at most so many bytes; undefined when there is none. The last component is never followed when it is a link. */
   readText(path: string, limitBytes: number): Promise<string | undefined>;
   readLink(path: string): Promise<string>;
+  /** A symbolic link. */
+  link(target: string, path: string): Promise<void>;
   realPath(path: string): Promise<string>;
   /** Owner, group and mode of one directory for another, whatever the umask. */
   copyAccess(from: string, to: string): Promise<void>;
@@ -87,6 +89,7 @@ export function nodeStorageFiles(): StorageFiles {
       return await unlessMissing(readBounded(path, limitBytes));
     },
     readLink: async (path) => await readlink(path),
+    link: async (target, path) => { await symlink(target, path); },
     realPath: async (path) => await realpath(path),
     async copyAccess(from, to) {
       const { uid, gid, mode } = await stat(from);

@@ -1,5 +1,5 @@
 import type { ContainerRecord, SandboxRecord } from '../core/model/record.ts';
-import { big, flag, list, maybe, number, object, oneOf, ShapeError, text } from './codec.ts';
+import { big, flag, list, maybe, number, object, oneOf, orElse, ShapeError, text } from './codec.ts';
 import type { Codec } from './codec.ts';
 import { cause, condition, exitStatus, guestInfo, mode, phase, profile, resource, vmRef, vmSpec } from './record-codecs.ts';
 import { containerSpec, sandboxSpec } from './spec-codecs.ts';
@@ -37,6 +37,8 @@ const containerRecord: Codec<ContainerRecord> = object<ContainerRecord>({
   resumeOnStart: flag,
   phases: list(phase),
   lower: text,
+  lowerLayers: orElse(list(text), []),
+  imageId: orElse(text, ''),
   logBase: object<ContainerRecord['logBase']>({ stdout: big, stderr: big }),
 });
 

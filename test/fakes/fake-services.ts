@@ -1,3 +1,4 @@
+import type { ImageOperations } from '../../src/daemon/services/image-facade.ts';
 import type { ContainerOperations, EventOperations, GuestOperations, HostOperations, SandboxOperations, Services } from '../../src/daemon/services/facade.ts';
 
 export interface ServicesScript {
@@ -6,6 +7,7 @@ export interface ServicesScript {
   readonly events?: Partial<EventOperations>;
   readonly host?: Partial<HostOperations>;
   readonly guests?: Partial<GuestOperations>;
+  readonly images?: Partial<ImageOperations>;
 }
 
 /** Services that do what the script says; a call that it does not mention fails by name. */
@@ -16,6 +18,7 @@ export function fakeServices(script: ServicesScript = {}): Services {
     events: scripted<EventOperations>('events', script.events ?? {}),
     host: scripted<HostOperations>('host', script.host ?? {}),
     guests: scripted<GuestOperations>('guests', script.guests ?? {}),
+    images: scripted<ImageOperations>('images', script.images ?? {}),
   };
 }
 

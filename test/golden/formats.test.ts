@@ -14,7 +14,7 @@ import { fullRecord } from '../fakes/full-record.ts';
 import { MemoryStream } from '../fakes/memory-stream.ts';
 
 const golden = (path: string): Buffer => readFileSync(new URL(path, import.meta.url));
-const INSTALL = { root: '/i', guestDir: '/i/guest', imageDirs: ['/i/images'], launcher: '/i/launcher', guestBuilder: '/i/build', descriptorSet: '/i/binpb' };
+const INSTALL = { root: '/i', guestDir: '/i/guest', imageDirs: ['/i/images'], launcher: '/i/launcher', imageTool: '/i/image', guestBuilder: '/i/build', descriptorSet: '/i/binpb' };
 const BOOT = 'a40df25d-a404-4b07-ba08-ae7f56602518';
 
 /** What the last release wrote is read by this one. Files of a release are never changed. */
@@ -22,7 +22,7 @@ describe('of release 0.1.0 is read:', () => {
   it('a sandbox record', () => {
     const { started, ...rest } = fullRecord();
     // It had none yet.
-    const known = { ...rest, containers: rest.containers.map((container) => ({ ...container, spec: { ...container.spec, mounts: [] } })) };
+    const known = { ...rest, containers: rest.containers.map((container) => ({ ...container, lowerLayers: [], imageId: '', spec: { ...container.spec, mounts: [] } })) };
     expect(started).toBe(true);
     expect(decodeRecord(golden('records/0.1.0.json'))).toEqual(known);
   });

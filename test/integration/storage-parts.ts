@@ -7,6 +7,7 @@ import { startHelperProcess } from '../../src/host/helper-process.ts';
 import { HostCalls } from '../../src/host/host-calls.ts';
 import { SystemProcessRunner } from '../../src/host/process-runner.ts';
 import { SystemClock } from '../../src/host/system-clock.ts';
+import { LayerLinks } from '../../src/storage/layer-links.ts';
 import { Mounter } from '../../src/storage/mounter.ts';
 import { OverlayRootfs } from '../../src/storage/overlay-rootfs.ts';
 import { nodeStorageFiles } from '../../src/storage/storage-files.ts';
@@ -31,7 +32,7 @@ export class StorageParts implements AsyncDisposable {
     this.root = root;
     this.mounter = new Mounter({ calls: this.helper, clock: this.clock, readMountInfo: async () => await readFile('/proc/self/mountinfo', 'utf8'), busyDeadlineMs });
     this.trash = new BackgroundTrash({ files: this.files, removal: this.helper, ids: new SystemIdSource(), logger: this.logger });
-    this.rootfs = new OverlayRootfs({ mounter: this.mounter, files: this.files, trash: this.trash });
+    this.rootfs = new OverlayRootfs({ mounter: this.mounter, files: this.files, trash: this.trash, links: new LayerLinks(join(root, 'l'), this.files) });
   }
 
   static async make(busyDeadlineMs = 2_000): Promise<StorageParts> {

@@ -31,7 +31,7 @@ function placeOf(containerId: string): RootfsPlace {
 describe("a container's root file system", () => {
   it('shows the lower directory, keeps it unchanged, and is gone after its removal', async () => {
     await write('lower/etc/motd', 'hello');
-    const rootfs = await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    const rootfs = await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     expect(rootfs).toEqual({ kind: 'virtiofs', hostPath: join(parts.root, 'shared/c1/rootfs'), guestPath: 'c1/rootfs' });
     await writeFile(join(rootfs.hostPath, 'etc/motd'), 'changed');
     expect(await readFile(join(parts.root, 'lower/etc/motd'), 'utf8')).toBe('hello');
@@ -44,19 +44,19 @@ describe("a container's root file system", () => {
 
   it('is mounted once when it is prepared twice, and keeps what was written', async () => {
     await write('lower/a', '1');
-    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     await writeFile(join(hostPath, 'b'), '2');
-    await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     expect(await parts.mountsBelow(parts.root)).toEqual([hostPath]);
     expect((await readdir(hostPath)).sort()).toEqual(['a', 'b']);
   });
 
   it('keeps what was written when it is mounted anew over the same layers', async () => {
     await write('lower/a', '1');
-    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     await writeFile(join(hostPath, 'b'), '2');
     await parts.mounter.unmountAll(join(parts.root, 'shared'));
-    await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     expect(await readFile(join(hostPath, 'b'), 'utf8')).toBe('2');
   });
 
@@ -64,19 +64,19 @@ describe("a container's root file system", () => {
     await write('lower/a', '1');
     await chmod(join(parts.root, 'lower'), 0o1755);
     await chown(join(parts.root, 'lower'), 12, 34);
-    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     expect(await stat(hostPath)).toMatchObject({ uid: 12, gid: 34, mode: 0o41755 });
     await writeFile(join(hostPath, 'b'), '2');
     await chmod(hostPath, 0o711);
     await parts.mounter.unmountAll(join(parts.root, 'shared'));
-    await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     expect(await stat(hostPath)).toMatchObject({ uid: 12, gid: 34, mode: 0o40711 });
   });
 
   it('serves two containers from one lower directory whose path has every special character', async () => {
     await write('lo,w:er \\x/a', '1');
     const lower = join(parts.root, 'lo,w:er \\x');
-    const both = await Promise.all(['c1', 'c2'].map(async (id) => await parts.rootfs.prepare(placeOf(id), lower)));
+    const both = await Promise.all(['c1', 'c2'].map(async (id) => await parts.rootfs.prepare(placeOf(id), [lower])));
     await writeFile(join(both[0]!.hostPath, 'a'), 'changed');
     expect(await readFile(join(both[1]!.hostPath, 'a'), 'utf8')).toBe('1');
   });
@@ -92,13 +92,13 @@ describe("a container's root file system", () => {
   });
 
   it('a lower directory that is missing is told before anything is made', async () => {
-    await expect(parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'nowhere'))).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', message: expect.stringContaining('nowhere is missing') as string });
+    await expect(parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'nowhere')])).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', message: expect.stringContaining('nowhere is missing') as string });
     expect(await readdir(parts.root)).toEqual([]);
   });
 
   it('what a container wrote is out of the way without waiting for the disk', async () => {
     await write('lower/a', '1');
-    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), join(parts.root, 'lower'));
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     for (let index = 0; index < 10; index += 1) await writeFile(join(hostPath, `f${index}`), Buffer.alloc(10_000_000, 1));
     const began = performance.now();
     await parts.rootfs.remove(placeOf('c1'));

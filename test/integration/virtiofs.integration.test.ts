@@ -37,7 +37,7 @@ function place(change: Partial<SharePlace> = {}): SharePlace {
 async function container(share: Share, id: string): Promise<void> {
   await mkdir(join(parts.root, 'lower'), { recursive: true });
   await writeFile(join(parts.root, 'lower/motd'), 'hello');
-  await parts.rootfs.prepare(rootfsPlace(share, id), join(parts.root, 'lower'));
+  await parts.rootfs.prepare(rootfsPlace(share, id), [join(parts.root, 'lower')]);
 }
 
 function rootfsPlace(share: Share, id: string): { containerId: string; stateDir: string; shareDir: string; trashDir: string } {

@@ -25,7 +25,12 @@ export interface ContainerRecord {
   /** It ran when its sandbox was stopped, so the sandbox's next start runs it again. */
   readonly resumeOnStart: boolean;
   readonly phases: readonly Phase[];
+  /** Directory that its root file system starts from; of an image with several layers the topmost. */
   readonly lower: string;
+  /** What lies below it, the topmost first. */
+  readonly lowerLayers: readonly string[];
+  /** Of the pulled or imported image that it started from; empty: none. */
+  readonly imageId: string;
   /** Where in its log the present life of its first process begins: a process's offsets start at 0, the log goes on. */
   readonly logBase: { readonly stdout: bigint; readonly stderr: bigint };
 }

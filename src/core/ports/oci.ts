@@ -5,8 +5,11 @@ import type { ResolvedSource } from './storage.ts';
 
 export interface ContainerTranslation {
   readonly spec: OciSpec;
-  /** The same with these files mounted, each at its own path: those that the guest's agent keeps for every container of its sandbox. */
-  readonly withGuestFiles: (files: readonly string[]) => OciSpec;
+  /**
+   * As the agent gets it, once the root file system is mounted at `rootfs` on the host (undefined: it is not). `files` are mounted, each at its own
+   * path: those that the agent keeps for every container of its sandbox. INVALID_REQUEST for a user that the image does not have.
+   */
+  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined }) => Promise<OciSpec>;
   /** Entrypoint and arguments, as they will run. */
   readonly command: readonly string[];
   readonly stopSignal: string;
@@ -32,9 +35,11 @@ export interface HostHookRunner {
 
 /** Turns what a caller wants into what the guest's agent is told (OCI runtime-spec 1.0). Wrong input is INVALID_REQUEST with every field. */
 export interface OciTranslator {
-  resolve(source: RootfsSource): Promise<ResolvedSource>;
-  /** Everything that can be judged before the root file system is mounted: unknown users are found here too. */
+  /** `imageId`: of the image that a container of this source has started from, whatever has its name now; empty: none. */
+  resolve(source: RootfsSource, imageId?: string): Promise<ResolvedSource>;
+  /** Everything that can be judged before the root file system is mounted: unknown users of a single directory are found here too. */
   container(request: { readonly containerId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly source: ResolvedSource }): Promise<ContainerTranslation>;
-  process(request: { readonly containerId: string; readonly execId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly exec: ExecSpec; readonly source: ResolvedSource }): Promise<ProcessSetup>;
+  /** `rootfs`: where the host has the container's root file system mounted. */
+  process(request: { readonly containerId: string; readonly execId: string; readonly hostname: string; readonly spec: ContainerSpec; readonly exec: ExecSpec; readonly source: ResolvedSource; readonly rootfs: string }): Promise<ProcessSetup>;
   storages(request: { readonly containerId: string }): readonly GuestStorage[];
 }

@@ -55,9 +55,12 @@ export class Containers implements ContainerOperations {
     const name = spec.name === '' ? shortId(id) : spec.name;
     this.#registry.reserveName('container', name, id);
     const unit = this.makeUnit(sandbox, id);
+    using resolving = this.#deps.resolving.enter();
     try {
       const prepared = await timer.time('prepare', () => prepare(unit, spec));
       await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, id, name, spec, prepared) }));
+      // From here on its record holds the image.
+      resolving[Symbol.dispose]();
       this.addUnit(unit);
       await this.#make(unit, prepared, timer, options);
       const phases = timer.finishAs('container_create', this.#deps.metrics);
@@ -334,7 +337,9 @@ function newContainer(deps: Deps, id: string, name: string, spec: ContainerSpec,
     guestPid: 0,
     resumeOnStart: false,
     phases: [],
-    lower: prepared.source.lower,
+    lower: prepared.source.lowers[0] ?? '',
+    lowerLayers: prepared.source.lowers.slice(1),
+    imageId: prepared.source.image?.pulled?.record.id ?? '',
     logBase: { stdout: 0n, stderr: 0n },
   };
 }

@@ -57,9 +57,15 @@ export class ContainerUnit {
     };
   }
 
+  /** Where the host has its root file system mounted. */
+  rootfsPath(): string {
+    const { shareDir, containerId } = this.rootfsPlace();
+    return `${shareDir}/${containerId}/rootfs`;
+  }
+
   /** Where its root file system came from; it does not change while the container is there. */
   source(): Promise<ResolvedSource> {
-    this.#source ??= this.sandbox.deps.oci.resolve(this.record.spec.rootfs);
+    this.#source ??= this.sandbox.deps.oci.resolve(this.record.spec.rootfs, this.record.imageId);
     this.#source.catch(() => { this.#source = undefined; });
     return this.#source;
   }

@@ -7,6 +7,7 @@ import type { WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
+import type { ImageOperations } from './image-facade.ts';
 import type { Attempt } from './request-book.ts';
 import type { AuditReport, AuditRequest } from './audit.ts';
 
@@ -218,4 +219,5 @@ export interface Services {
   readonly events: EventOperations;
   readonly host: HostOperations;
   readonly guests: GuestOperations;
+  readonly images: ImageOperations;
 }

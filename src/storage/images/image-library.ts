@@ -145,8 +145,9 @@ export class FileImageLibrary implements ImageLibrary {
       if (record?.id === `sha256:${hex}`) this.#records.set(record.id, record);
     }
     const path = join(this.#directory, NAMES_FILE);
-    // A name whose image can't be read stays written down: it is not known here until it can be.
-    this.#names = (await this.#read(path, decodeNames)) ?? new Map<string, string>();
+    const names = (await this.#read(path, decodeNames)) ?? new Map<string, string>();
+    // A name whose image can't be read stays written down: it is not known here until it can be. One of a removed image was on its way out.
+    this.#names = new Map([...names].filter(([, id]) => this.#records.get(id)?.removed !== true));
     if (this.#unreadable.includes(path)) await this.#setAside(path);
   }
 

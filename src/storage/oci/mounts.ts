@@ -7,6 +7,8 @@ export interface MountFacts {
   /** Files that the guest's agent keeps for the sandbox's containers, each mounted at its own path. */
   readonly guestFiles: readonly string[];
   readonly readOnlyRootfs: boolean;
+  /** Of the image's volumes, each over itself. */
+  readonly volumes?: readonly OciMount[];
 }
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
@@ -32,6 +34,7 @@ export function defaultMounts(facts: MountFacts): readonly OciMount[] {
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', access] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['nosuid', 'noexec', 'nodev', 'relatime', access] },
+    ...(facts.readOnlyRootfs ? (facts.volumes ?? []) : []),
     ...guestFileMounts(facts.guestFiles, facts.readOnlyRootfs),
   ];
 }

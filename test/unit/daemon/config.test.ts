@@ -110,7 +110,7 @@ describe('where the parts lie', () => {
   it('in a checkout: its own build', () => {
     const there = new Set(['/src/viv/package.json', '/src/viv/Cargo.toml', '/src/viv/target/release/viv-launcher']);
     expect(installPaths('file:///src/viv/src/daemon/main.ts', (path) => there.has(path))).toEqual({
-      root: '/src/viv', guestDir: '/src/viv/build/guest', imageDirs: ['/src/viv/build/images'], launcher: '/src/viv/target/release/viv-launcher', guestBuilder: '/src/viv/dist/guest-build.js', descriptorSet: '/src/viv/dist/vivarium.binpb',
+      root: '/src/viv', guestDir: '/src/viv/build/guest', imageDirs: ['/src/viv/build/images'], launcher: '/src/viv/target/release/viv-launcher', imageTool: '/src/viv/target/x86_64-unknown-linux-gnu/release/viv-image', guestBuilder: '/src/viv/dist/guest-build.js', descriptorSet: '/src/viv/dist/vivarium.binpb',
     });
   });
 

@@ -35,7 +35,7 @@ function subject(change: Partial<DoctorSubject> = {}, probe: Partial<HostProbe> 
     probe: { ...healthyProbe, ...probe }, clock: new ManualClock(Date.UTC(2026, 0, 1)), profile: profile(), brokenProfiles: new Map(), launcher: '/l', rootDirectory: '/var/lib/vivarium', runDirectory: '/run/vivarium',
     cgroups: { problem: '' }, records: () => ({ unreadable: new Map(), unsaved: [] }),
     guests: async () => [{ name: 'default', directory: '/g', digest: '', kernelVersion: '6.1', agentVersion: '1', kernelBytes: 1, initramfsBytes: 1, builtAtMs: 0 }],
-    images: async () => [{ name: 'busybox', digest: '', rootfs: '', entrypoint: [], command: [], env: [], workingDir: '', user: '', stopSignal: '', sizeBytes: 0, source: '' }],
+    images: async () => [{ name: 'busybox', digest: '', lowers: [], entrypoint: [], command: [], env: [], workingDir: '', user: '', stopSignal: '', volumes: [], sizeBytes: 0, source: '', pulled: undefined }],
     hypervisor: async () => QEMU,
     ...change,
   };

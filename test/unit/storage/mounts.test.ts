@@ -85,7 +85,7 @@ describe('unmounting', () => {
 describe('command lines', () => {
   it('overlay paths are escaped', () => {
     expect(escapeOverlayPath('/a,b:c\\d')).toBe('/a\\,b\\:c\\\\d');
-    expect(overlayOptions('/l', '/u', '/w')).toBe('lowerdir=/l,upperdir=/u,workdir=/w,index=off,metacopy=off,volatile');
+    expect(overlayOptions(['/l,1', '/m'], '/u', '/w')).toBe('lowerdir=/l\\,1:/m,upperdir=/u,workdir=/w,index=off,metacopy=off,volatile');
   });
 
   const call = { path: '/usr/lib/qemu/virtiofsd', source: '/run/s/export', cache: 'none', openFiles: 20_000 } as const;

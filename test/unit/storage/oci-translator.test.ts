@@ -22,16 +22,16 @@ class Translations {
       return USERS;
     };
     const sources = { resolve: async () => source() } as unknown as OciTranslationOptions['sources'];
-    this.oci = new OciTranslation({ sources, readUserFiles });
+    this.oci = new OciTranslation({ sources, readUserFiles, makeVolumes: async () => [] });
   }
 
   async exec(from: ResolvedSource): Promise<unknown> {
-    return await this.oci.process({ containerId: CONTAINER_ID, execId: 'e', hostname: 'web', spec: containerSpec({ rootfs: ROOTFS }), exec: EXEC, source: from });
+    return await this.oci.process({ containerId: CONTAINER_ID, execId: 'e', hostname: 'web', spec: containerSpec({ rootfs: ROOTFS }), exec: EXEC, source: from, rootfs: '/mounted' });
   }
 }
 
 function source(): ResolvedSource {
-  return { source: ROOTFS, lower: '/srv/root', image: undefined, bundleSpec: undefined };
+  return { source: ROOTFS, lowers: ['/srv/root'], image: undefined, bundleSpec: undefined };
 }
 
 it('reads the users of a running container once, however many processes are started in it', async () => {

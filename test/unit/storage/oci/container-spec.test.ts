@@ -10,7 +10,7 @@ import { CONTAINER_ID, containerSpec } from '../../../fakes/records.ts';
 
 const USERS = { passwd: 'root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n', group: 'root:x:0:\nweb:x:1000:\ndocker:x:999:web,other\n' };
 
-const IMAGE: ImageConfig = { name: 'busybox', digest: 'sha256:1', rootfs: '/images/busybox/rootfs', entrypoint: [], command: ['sh'], env: ['PATH=/bin', 'LANG=C'], workingDir: '/srv', user: '', stopSignal: '', sizeBytes: 0, source: '' };
+const IMAGE: ImageConfig = { name: 'busybox', digest: 'sha256:1', lowers: ['/images/busybox/rootfs'], entrypoint: [], command: ['sh'], env: ['PATH=/bin', 'LANG=C'], workingDir: '/srv', user: '', stopSignal: '', volumes: [], sizeBytes: 0, source: '', pulled: undefined };
 
 function inputOf(spec: Partial<ContainerSpec>, change: Partial<ContainerSpecInput> = {}): ContainerSpecInput {
   return { containerId: CONTAINER_ID, spec: containerSpec({ args: [], ...spec }), hostname: 'box', guestFiles: [], image: IMAGE, bundleSpec: undefined, users: USERS, ...change };
