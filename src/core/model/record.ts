@@ -43,7 +43,7 @@ export interface SandboxRecord {
   /** The profile with the overrides in it, as it was at create. */
   readonly profile: Profile;
   readonly state: SandboxState;
-  /** Grows with every step of the machine. */
+  /** Grows with every step of the machine that changes what is on disk. */
   readonly epoch: number;
   readonly bootId: string;
   /** Since its VM booted it was RUNNING: paused and resumed, or found again, it is that and not READY. */

@@ -3,17 +3,19 @@ import { shortId } from '../../core/model/ids.ts';
 import { toDomainError } from '../../core/model/errors.ts';
 import type { Cause } from '../../core/model/outcome.ts';
 import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
-import type { GuestProcess } from '../../core/ports/agent.ts';
+import type { GuestAgent, GuestProcess } from '../../core/ports/agent.ts';
+import type { AgentHandle } from './agent-handle.ts';
 import { judgeProcess, type CauseOfEnd } from './cause-of-end.ts';
 import type { Containers } from './container-operations.ts';
 import type { Deps } from './deps.ts';
 import { foundExec } from './found-exec.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
+import { processesOf } from './recorded-processes.ts';
 import type { Registry } from './registry.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { sharePlace } from './share-place.ts';
-import { makeUnit } from './unit-factory.ts';
+import { makeFoundUnit } from './unit-factory.ts';
 
 const ADOPT_AGENT_MS = 10_000;
 /** Between two tries to adopt a sandbox that answered none: the first, and the longest. */
@@ -68,8 +70,7 @@ export class Recovery {
   }
 
   #know(record: SandboxRecord): { readonly unit: SandboxUnit; readonly before: SandboxRecord } {
-    const settledBefore = record.state === 'stopped' || record.state === 'failed';
-    const unit = makeUnit(this.#deps, settledBefore ? record : { ...record, state: 'recovering' });
+    const unit = makeFoundUnit(this.#deps, record);
     this.#registry.reserveName('sandbox', record.name, record.id);
     this.#registry.addSandbox(unit);
     for (const container of record.containers) {
@@ -78,7 +79,7 @@ export class Recovery {
       this.#registry.found.add(container.id);
     }
     this.#deps.metrics.sandboxState(undefined, unit.record.state);
-    if (!settledBefore) {
+    if (unit.record.state === 'recovering') {
       this.#deps.admission.hold(record.id, record.memoryBytes);
       this.#expectGuest(unit);
     }
@@ -169,6 +170,8 @@ export class Recovery {
       unit.watchShare(share);
     }
     const status = await run.step('status', () => session.status());
+    // The last daemon may have been without it to its end.
+    await unit.condition('monitor_unreachable', undefined);
     if (status === 'paused') {
       this.#expectAgent(unit, before);
       await unit.actor.commit({ target: 'sandbox', kind: 'found-paused' });
@@ -206,7 +209,7 @@ export class Recovery {
       return;
     }
     const handle = unit.makeAgent();
-    handle.connectWhenever((agent) => { void this.#meetProcesses(unit, () => agent.processes()); });
+    this.#meetWhenever(unit, handle);
   }
 
   async #meetAgent(unit: SandboxUnit, before: SandboxRecord, run: PlanRun<'recover'>): Promise<void> {
@@ -217,20 +220,30 @@ export class Recovery {
     const handle = unit.makeAgent();
     try {
       const agent = await run.step('agent', () => handle.connect(ADOPT_AGENT_MS, {}));
-      await run.step('processes', () => this.#meetProcesses(unit, () => agent.processes()));
+      await unit.condition('agent_unreachable', undefined);
+      await run.step('processes', () => this.#meetProcesses(unit, agent));
     } catch (error) {
       // The VM runs: it is kept, and its agent is asked again and again.
       await unit.condition('agent_unreachable', toDomainError(error).message);
-      handle.connectWhenever((agent) => {
-        void unit.condition('agent_unreachable', undefined);
-        void this.#meetProcesses(unit, () => agent.processes());
-      });
+      this.#meetWhenever(unit, handle);
     }
   }
 
+  #meetWhenever(unit: SandboxUnit, handle: AgentHandle): void {
+    handle.connectWhenever((agent) => {
+      this.#meetProcesses(unit, agent).then(
+        () => unit.condition('agent_unreachable', undefined),
+        async (error: unknown) => {
+          await unit.condition('agent_unreachable', toDomainError(error).message);
+          this.#retries.set(unit.id, this.#deps.clock.timer(FIRST_RETRY_MS, () => { this.#meetWhenever(unit, handle); }));
+        },
+      ).catch((error: unknown) => { unit.log.error({ error }, 'what runs in it is not known'); });
+    });
+  }
+
   /** What the guest says runs is what runs. */
-  async #meetProcesses(unit: SandboxUnit, ask: () => Promise<readonly GuestProcess[]>): Promise<void> {
-    const processes = await ask();
+  async #meetProcesses(unit: SandboxUnit, agent: GuestAgent): Promise<void> {
+    const processes = await processesOf(agent, unit.record);
     for (const container of unit.record.containers) {
       const init = processes.find((process) => process.key.containerId === container.id && process.key.execId === undefined);
       await this.#meetContainer(unit, container, init);

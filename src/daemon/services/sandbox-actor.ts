@@ -40,6 +40,8 @@ export class SandboxActor {
   readonly #letters: Letter[] = [];
   readonly #watchers = new Set<() => void>();
   #record: SandboxRecord;
+  /** What is on disk; undefined when a write that failed left that open. */
+  #stored: SandboxRecord | undefined;
   #effects: EffectRunner = () => undefined;
   #gone = false;
   #busy = false;
@@ -47,9 +49,11 @@ export class SandboxActor {
   #unsaved = false;
   #retry: Disposable | undefined;
 
-  constructor(deps: Deps, record: SandboxRecord) {
+  /** `stored`: what an earlier daemon wrote down; none for a sandbox that begins. */
+  constructor(deps: Deps, record: SandboxRecord, stored?: SandboxRecord) {
     this.#deps = deps;
     this.#record = record;
+    this.#stored = stored;
     this.#log = deps.log.child({ sandbox: record.id });
   }
 
@@ -73,7 +77,7 @@ export class SandboxActor {
 
   /** The first record of a sandbox: the intent, on disk before anything is made. */
   async begin(): Promise<void> {
-    await this.#deps.store.save(this.#record.id, this.#record);
+    await this.#write(this.#record, false);
     await this.#deps.failpoints?.reach('record/sandbox:intent', this.#record.name);
     this.#deps.metrics.sandboxState(undefined, this.#record.state);
     await this.#deps.hub.publish({ type: 'SANDBOX_CREATING', atMs: this.#deps.clock.wallMs(), sandboxId: this.#record.id, containerId: '', name: this.#record.name, message: '', attributes: {} });
@@ -151,6 +155,7 @@ export class SandboxActor {
   /** The outcome as it is true now: with a condition when the disk did not take it. */
   async #save(change: Change, outcome: Changed): Promise<Changed> {
     const clean = { ...outcome, record: withoutCondition(outcome.record, CHECKPOINT_FAILED) };
+    if (!clean.gone && this.#stored !== undefined && isAsStored(clean.record, this.#stored)) return { ...clean, record: this.#stored };
     try {
       await this.#write(clean.record, clean.gone);
       return clean;
@@ -167,8 +172,10 @@ export class SandboxActor {
   }
 
   async #write(record: SandboxRecord, gone: boolean): Promise<void> {
+    this.#stored = undefined;
     if (gone) await this.#deps.store.remove(record.id);
     else await this.#deps.store.save(record.id, record);
+    this.#stored = record;
     if (this.#unsaved) this.#deps.metrics.unsaved(-1);
     this.#unsaved = false;
   }
@@ -210,6 +217,16 @@ export class SandboxActor {
     if (LIVES.has(before.state) && (to === undefined || !LIVES.has(to))) metrics.ended('sandbox', outcome.record.cause ?? 'UNKNOWN');
     if (outcome.container?.record.state === 'exited' && outcome.container.before !== 'exited') metrics.ended('container', outcome.container.record.exit?.cause ?? 'UNKNOWN');
   }
+}
+
+/**
+ * A step that leads back to what is on disk is none: a sandbox that is found again as it was keeps its epoch, and the disk is left alone. `recovering` is never
+ * written for its own sake, so that is what most steps of a daemon that comes back are.
+ */
+function isAsStored(record: SandboxRecord, stored: SandboxRecord): boolean {
+  if (record.epoch !== stored.epoch + 1) return false;
+  const keys = Object.keys({ ...stored, ...record }) as (keyof SandboxRecord)[];
+  return keys.every((key) => key === 'epoch' || record[key] === stored[key]);
 }
 
 /** A caller waits for it and can be refused; anything else has happened already. */

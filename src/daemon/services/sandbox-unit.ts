@@ -52,10 +52,11 @@ export class SandboxUnit {
   /** Its control groups that were made; known from the step that makes them. */
   cgroups: readonly string[] = [];
 
-  constructor(deps: Deps, record: SandboxRecord, runs: Runs) {
+  /** `stored`: its record as an earlier daemon left it. */
+  constructor(deps: Deps, record: SandboxRecord, runs: Runs, stored?: SandboxRecord) {
     this.deps = deps;
     this.log = deps.log.child({ sandbox: record.id });
-    this.actor = new SandboxActor(deps, record);
+    this.actor = new SandboxActor(deps, record, stored);
     this.#runs = runs;
     this.#silence = new Map([
       ['monitor_unreachable', this.#silenceLimit('VMM_HUNG', record.profile.vmmHungTimeoutMs, 'its monitor')],

@@ -18,3 +18,9 @@ const RUNS: Runs = {
 export function makeUnit(deps: Deps, record: SandboxRecord): SandboxUnit {
   return new SandboxUnit(deps, record, RUNS);
 }
+
+/** Of a sandbox that an earlier daemon wrote down; what lived then is `recovering` until it is found again. */
+export function makeFoundUnit(deps: Deps, stored: SandboxRecord): SandboxUnit {
+  const settled = stored.state === 'stopped' || stored.state === 'failed';
+  return new SandboxUnit(deps, settled ? stored : { ...stored, state: 'recovering' }, RUNS, stored);
+}
