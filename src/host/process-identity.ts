@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../core/model/ledger.ts';
@@ -45,7 +46,8 @@ export class ProcessTable {
   /** Undefined when there is no such process. */
   async stat(pid: number): Promise<ProcStat | undefined> {
     try {
-      return parseProcStat(await readFile(join(this.#procRoot, String(pid), 'stat'), 'utf8'));
+      // At once: the kernel answers in microseconds, the thread pool would not.
+      return parseProcStat(readFileSync(join(this.#procRoot, String(pid), 'stat'), 'utf8'));
     } catch (error) {
       // ESRCH: it went while its file was being read.
       if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
