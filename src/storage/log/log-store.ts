@@ -40,10 +40,11 @@ export class RotatedLogStore implements LogStore {
     const [first = last, ...others] = found;
     const current = await this.#files.openToWrite(join(directory, last.name));
     try {
-      const { size, end, broken } = await scanned(current, last.base);
+      const written = await current.size();
+      const { size, end, broken } = await scanned(current, written, last.base);
       const shared = { directory, files: this.#files, limits: this.#limits, end, now: () => this.#clock.wallMs() };
       if (!broken || size === 0) {
-        if ((await current.size()) > size) await current.truncate(size);
+        if (written > size) await current.truncate(size);
         return new RotatedLog({ ...shared, segments: [first, ...others], current, size });
       }
       // More than an unfinished line can't be read: it stays where it is for a person to look at, and a new segment goes on.
@@ -59,8 +60,8 @@ export class RotatedLogStore implements LogStore {
 }
 
 /** Reads a segment through: how far it goes in whole lines, and whether something else than an unfinished line follows. */
-async function scanned(file: SegmentFile, base: LogPosition): Promise<{ size: number; end: LogPosition; broken: boolean }> {
-  const scanner = new SegmentScanner(file, base);
+async function scanned(file: SegmentFile, bytes: number, base: LogPosition): Promise<{ size: number; end: LogPosition; broken: boolean }> {
+  const scanner = new SegmentScanner(file, base, bytes);
   do {
     while (scanner.next() !== undefined);
   } while (await scanner.fill());

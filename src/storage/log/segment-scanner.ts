@@ -28,13 +28,13 @@ class StreamOffset {
 
 /**
  * Goes through the lines of one segment in order and keeps the streams' offsets. `next` gives the lines that are in memory, without
- * waiting; when it has none, `fill` reads more. Memory: four longest lines.
+ * waiting; when it has none, `fill` reads more. Memory: four longest lines, or the whole of a shorter file.
  */
 export class SegmentScanner {
   readonly #file: SegmentFile;
-  readonly #block = Buffer.allocUnsafe(LONGEST_LINE * 4);
+  readonly #block: Buffer;
   readonly #offsets: Readonly<Record<OutputName, StreamOffset>>;
-  #view = this.#block.subarray(0, 0);
+  #view: Buffer;
   #start = 0;
   #end = -1;
   /** File position of the block's first byte. */
@@ -46,8 +46,11 @@ export class SegmentScanner {
   #atMs = 0;
   #skippedFrom = 0n;
 
-  constructor(file: SegmentFile, base: LogPosition) {
+  /** `bytes`: how long the file is, when it does not grow meanwhile. */
+  constructor(file: SegmentFile, base: LogPosition, bytes = Infinity) {
     this.#file = file;
+    this.#block = Buffer.allocUnsafe(Math.min(LONGEST_LINE * 4, bytes));
+    this.#view = this.#block.subarray(0, 0);
     this.#offsets = { stdout: new StreamOffset(base.stdout), stderr: new StreamOffset(base.stderr) };
   }
 
