@@ -10,6 +10,8 @@ export class SocketStream implements ByteStream {
   #error: Error | undefined;
   #closed = false;
   #onClose: ((error: Error | undefined) => void) | undefined;
+  /** Something of this turn has not gone out yet. */
+  #held = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -31,11 +33,15 @@ export class SocketStream implements ByteStream {
     if (this.#closed) queueMicrotask(() => { listener(this.#error); });
   }
 
+  /** All that is written in one turn of the event loop goes out with one call of the kernel, which also wakes the peer once. */
   write(chunks: readonly Uint8Array[]): boolean {
     if (this.#closed || !this.#socket.writable) return true;
-    this.#socket.cork();
+    if (!this.#held) {
+      this.#held = true;
+      this.#socket.cork();
+      process.nextTick(() => { this.#flush(); });
+    }
     for (const chunk of chunks) this.#socket.write(chunk);
-    this.#socket.uncork();
     return !this.#socket.writableNeedDrain;
   }
 
@@ -53,8 +59,16 @@ export class SocketStream implements ByteStream {
     this.#socket.resume();
   }
 
+  /** What was written before is given to the kernel, as far as that takes it. */
   close(): void {
+    this.#flush();
     this.#socket.destroy();
+  }
+
+  #flush(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#socket.uncork();
   }
 
   #wake(): void {
