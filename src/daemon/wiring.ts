@@ -19,6 +19,7 @@ import { startHelperProcess } from '../host/helper-process.ts';
 import { HostCalls } from '../host/host-calls.ts';
 import { LauncherClient } from '../host/launcher-client.ts';
 import { readProcessUsage } from '../host/proc-usage.ts';
+import { runFiles } from '../host/run-files.ts';
 import { ProcessTable } from '../host/process-identity.ts';
 import { SystemProcessRunner } from '../host/process-runner.ts';
 import { besideTheService, ServiceNotifier } from '../host/service-manager.ts';
@@ -121,7 +122,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     metrics: parts.metrics,
     store: new DirectoryCheckpointStore(config.root, nodeStoreFiles()),
     hub: new EventHub(journal, parts.logger, parts.metrics),
-    agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(fs), metrics: parts.metrics }),
+    agents: new GuestAgentConnector({ dialer: host.dialer, clock: host.clock, ids: host.ids, tokens: new TokenStore(runFiles()), metrics: parts.metrics }),
     watchHealth: (agent, onChange) => new HealthWatch(agent, { clock: host.clock, intervalMs: config.healthInterval, onChange: (health) => { onChange(health.healthy ? undefined : health.error.message); } }),
     profiles,
     guests: new BuiltGuests(config.guestDir, { exists: async (path) => existsSync(path), list: async (path) => listDirectory(path) }),
