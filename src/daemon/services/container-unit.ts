@@ -83,6 +83,7 @@ export class ContainerUnit {
     const log = await this.log();
     this.#pump ??= new ProcessPump({
       key: { containerId: this.id, execId: undefined },
+      terminal: this.record.spec.tty,
       agent: this.sandbox.agent,
       log,
       base: this.record.logBase,

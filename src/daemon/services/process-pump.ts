@@ -10,6 +10,8 @@ const RETRY_APPEND_MS = 1000;
 
 export interface PumpOptions {
   readonly key: ProcessKey;
+  /** Of the process: an agent that an earlier daemon had it started by can't always be asked. */
+  readonly terminal: boolean;
   readonly agent: AgentHandle;
   readonly log: ContainerLog;
   /** Where in the log this process's offset 0 is. */
@@ -61,9 +63,9 @@ export class ProcessPump {
 
   /** True when the process has ended. */
   async #follow(signal: AbortSignal): Promise<boolean> {
-    const { agent, key } = this.#options;
+    const { agent, key, terminal } = this.#options;
     const guest = await agent.get({ signal });
-    for await (const event of guest.output(key, this.#position(), { signal })) {
+    for await (const event of guest.output(key, this.#position(), { signal, terminal })) {
       if (event.kind === 'exit') {
         this.#options.onExit(event.exit);
         return true;

@@ -34,7 +34,7 @@ it('hears its stop when the agent was closed for good under it', async () => {
   await agent.connect(1000, {});
   agent.close();
   const log: Partial<ContainerLog> = { end: { stdout: 0n, stderr: 0n } };
-  const pump = new ProcessPump({ key: { containerId: 'ctr', execId: undefined }, agent, log: log as ContainerLog, base: { stdout: 0n, stderr: 0n }, clock, logger: new MemoryLogger(), onExit: () => undefined });
+  const pump = new ProcessPump({ key: { containerId: 'ctr', execId: undefined }, terminal: false, agent, log: log as ContainerLog, base: { stdout: 0n, stderr: 0n }, clock, logger: new MemoryLogger(), onExit: () => undefined });
   // A pump that asks again without a pause never lets this turn of the event loop come.
   await new Promise<void>((resolve) => { setImmediate(resolve); });
   await pump.stop();
