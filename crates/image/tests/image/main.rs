@@ -1,0 +1,4 @@
+//! Tests of the real program with real files and sockets.
+
+mod import;
+mod support;

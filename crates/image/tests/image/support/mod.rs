@@ -1,0 +1,4 @@
+//! Runs the real program on a store of its own.
+
+pub mod archive;
+pub mod tool;
