@@ -136,6 +136,19 @@ test('lost bytes are a warning on standard error', async () => {
   expect(run.stderr.text).toBe('viv: warning: 6 bytes of stdout were lost (0 to 6)\n');
 });
 
+test('output that may be lost and that nobody counted is a warning as well', async () => {
+  daemon.script = async (process) => {
+    process.write('stdout', '0123');
+    process.lost = { from: 0n, to: 0n };
+    process.changed();
+    return 0;
+  };
+  const run = viv(['exec', 'web', 'x']);
+  expect(await run.exitCode).toBe(0);
+  expect(run.stdout.text).toBe('0123');
+  expect(run.stderr.text).toBe('viv: warning: some bytes of stdout may be lost at 0\n');
+});
+
 test('a slow reader of our output slows the process and not our memory', async () => {
   let open = (): void => undefined;
   const gate = new Promise<void>((resolve) => { open = resolve; });

@@ -103,7 +103,11 @@ export class ProcessSession implements Disposable {
       case 'lost': {
         const isStderr = message.value.stream === OutputStream.OUTPUT_STREAM_STDERR;
         const pump = isStderr ? this.#stderr : this.#stdout;
-        this.#warn(isStderr ? 'stderr' : 'stdout', pump.lost(message.value.from, message.value.to));
+        const { from, to } = message.value;
+        const name = isStderr ? 'stderr' : 'stdout';
+        this.#warn(name, pump.lost(from, to));
+        // Nobody counted them: so an official kata agent, of what was under way when its channel broke.
+        if (from === to) this.#local.say(`viv: warning: some bytes of ${name} may be lost at ${from}`);
         break;
       }
       case 'exit':

@@ -80,7 +80,8 @@ export class ProcessPump {
     const { log, base, clock } = this.#options;
     for (;;) {
       try {
-        if (event.kind === 'lost') await log.skip(event.stream, base[event.stream] + event.to);
+        if (event.kind === 'lost' && event.from === event.to) this.#options.logger.warn({ container: this.#options.key.containerId, stream: event.stream }, 'output may be missing that nobody counted');
+        else if (event.kind === 'lost') await log.skip(event.stream, base[event.stream] + event.to);
         else await log.append(event.kind satisfies OutputName, base[event.kind] + event.offset, event.data, clock.wallMs());
         return;
       } catch (error) {

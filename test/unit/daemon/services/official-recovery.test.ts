@@ -21,6 +21,31 @@ async function left(): Promise<{ world: World; vm: FakeVm; containerId: string }
 }
 
 describe('a daemon that comes back to an official kata agent', () => {
+  it('tells of output that nobody counted, and keeps what comes after it where it belongs', async () => {
+    const { world, vm, containerId } = await left();
+    const ours = vm.agent.bind(vm);
+    vm.agent = (host) => {
+      const agent = ours(host);
+      return {
+        ...agent,
+        output: async function* output(key, from, options) {
+          yield { kind: 'lost', stream: 'stdout', from: from.stdout, to: from.stdout };
+          yield* agent.output(key, from, options);
+        },
+      };
+    };
+    const again = world.services();
+    await (await again.recovery.begin()).settled;
+    vm.act(containerId, { write: 'after' });
+    await settle();
+    const stream = await again.containers.attach('ctr', { stdin: false, replay: true, from: undefined, start: false }, CALL);
+    for await (const event of stream.output) {
+      expect(event).toMatchObject({ kind: 'stdout', offset: 0n });
+      break;
+    }
+    expect(world.logger.lines.filter(({ message }) => message.includes('nobody counted'))).toHaveLength(1);
+  });
+
   it('believes its record, and goes on with the output of what ran', async () => {
     const { world, vm, containerId } = await left();
     const again = world.services();
