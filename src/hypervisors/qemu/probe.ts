@@ -7,7 +7,8 @@ import type { Logger } from '../../core/ports/telemetry.ts';
 import { probeKvm, type KvmFinding } from './accel.ts';
 import { MINIMUM_VERSION, formatVersion, isAtLeast, parseVersion } from './version.ts';
 
-const RUN_TIMEOUT_MS = 10_000;
+/** A busy host may have to read the program from a cold disk first. */
+const RUN_TIMEOUT_MS = 30_000;
 const MAX_CACHE_BYTES = 64 * 1024;
 /** Grows when what is asked or concluded changes: a cache of another version is asked anew. */
 const CACHE_VERSION = 1;
