@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Status } from 'nice-grpc';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -25,6 +27,19 @@ test('run prints each stream on its own and ends with the process\'s code', asyn
   expect(daemon.created.sandboxes[0]?.spec?.autoRemove).toBe(true);
   expect(daemon.attachStarts[0]).toMatchObject({ replay: true, startContainer: true, stdin: false });
   expect(daemon.sandboxes.size).toBe(0);
+});
+
+test('run --bundle gives the new sandbox the bundle\'s host name, unless another was said', async () => {
+  const bundle = await mkdtemp('/tmp/vv-bundle-');
+  try {
+    await writeFile(join(bundle, 'config.json'), JSON.stringify({ ociVersion: '1.0.2', hostname: 'from-bundle' }));
+    for (const argv of [[], ['--hostname', 'said']]) expect(await viv(['run', '--rm', '--bundle', bundle, ...argv]).exitCode).toBe(0);
+    await writeFile(join(bundle, 'config.json'), 'no JSON');
+    expect(await viv(['run', '--rm', '--bundle', bundle]).exitCode).toBe(0);
+  } finally {
+    await rm(bundle, { recursive: true });
+  }
+  expect(daemon.created.sandboxes.map(({ spec }) => spec?.hostname)).toEqual(['from-bundle', 'said', '']);
 });
 
 test('run --request-id gives its requests ids of that one, in their order', async () => {

@@ -7,6 +7,7 @@ import { CliError, UsageError } from '../cli-error.ts';
 import type { CommandContext } from '../context.ts';
 import { withSlowNotice } from '../format/slow-notice.ts';
 import type { CallTiming } from '../format/timings.ts';
+import { bundleHostname } from '../requests/bundle-hostname.ts';
 import type { ContainerFlags, SandboxFlags } from '../requests/container-flags.ts';
 import { containerSpec, seccompFile } from '../requests/container-spec.ts';
 import { refuseSandboxFlags, sandboxSpec } from '../requests/sandbox-spec.ts';
@@ -72,7 +73,8 @@ async function provideSandbox(context: CommandContext, clients: Clients<'sandbox
   if (flags.sandbox === '') throw new UsageError('--sandbox: the name is empty');
   if (flags.sandbox !== undefined) return { ...nothingToRemove, id: flags.sandbox, ours: false, mode: undefined, timings: [] };
   const begun = performance.now();
-  const spec = sandboxSpec(flags, { label: [], annotation: [], autoRemove: flags.rm === true });
+  const hostname = flags.hostname ?? (flags.bundle === undefined ? '' : await bundleHostname(resolve(context.cwd, flags.bundle)));
+  const spec = sandboxSpec({ ...flags, hostname }, { label: [], annotation: [], autoRemove: flags.rm === true });
   const reply = await withSlowNotice(context.host, 'creating sandbox…', () => clients.sandboxes.createSandbox({ requestId: context.requestId(), spec }));
   const { id } = required(reply.sandbox, 'CreateSandbox');
   const timing = { call: 'create sandbox', tookMs: performance.now() - begun, phases: reply.phases };
