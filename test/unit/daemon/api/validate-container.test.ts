@@ -47,6 +47,22 @@ describe('CreateContainer', () => {
     ].sort());
   });
 
+  it('takes mounts in their shortest form, and tells what is wrong with each', () => {
+    const bind = (destination: string, source = '/s'): object => ({ destination, kind: { $case: 'bind', value: { source } } });
+    expect(parseCreateContainer(create({ mounts: [bind('/a//b/../c/'), { destination: '/t', readOnly: true, kind: { $case: 'tmpfs', value: { sizeBytes: 4096n, mode: 0o700 } } }] })).spec.mounts).toEqual([
+      { kind: 'bind', destination: '/a/c', readOnly: false, source: '/s', recursive: true, propagation: 'private' },
+      { kind: 'tmpfs', destination: '/t', readOnly: true, sizeBytes: 4096, mode: 0o700 },
+    ]);
+    const wrong = [
+      bind('relative'), bind('/'), bind('/proc/x'), bind('/a'), bind('/a/'), bind('/b', 'relative'), { destination: '/c' },
+      { destination: '/d', kind: { $case: 'tmpfs', value: { sizeBytes: 1n, mode: 0o10000 } } }, { destination: '/e', kind: { $case: 'bind', value: { source: '/s', propagation: 7 } } },
+    ] as NonNullable<NonNullable<SpecParts>['mounts']>;
+    expect(Object.keys(violationsOf(() => parseCreateContainer(create({ mounts: wrong }))))).toEqual([
+      'spec.mounts[0].destination', 'spec.mounts[1].destination', 'spec.mounts[2].destination', 'spec.mounts[4].destination', 'spec.mounts[5].bind.source', 'spec.mounts[6].kind',
+      'spec.mounts[7].tmpfs.size_bytes', 'spec.mounts[7].tmpfs.mode', 'spec.mounts[8].bind.propagation',
+    ]);
+  });
+
   it('brings signals, capabilities and limits into their one form', () => {
     const { spec } = parseCreateContainer(create({
       stopSignal: 'term', security: { capAdd: ['net_admin', 'CAP_NET_ADMIN', 'all'], rlimits: [{ type: 'nofile', soft: 1n, hard: 2n ** 64n - 1n }] },
