@@ -43,7 +43,7 @@ export function wireImages(config: DaemonConfig, disk: ImageDisk, { deps, regist
   const { library, parts, images } = disk;
   const uses = () => imageUses(registry.sandboxes.map(({ record }) => record), [...registry.unreadable.keys()]);
   const sweep = new ImageSweep({ library, store: parts, uses, resolving: deps.resolving, log: deps.log });
-  return new Images({ store: images, library, tool: wireTool(config, deps.clock), sweep, uses, clock: deps.clock, platform: hostPlatform() });
+  return new Images({ store: images, library, disk: parts, tool: wireTool(config, deps.clock), sweep, uses, clock: deps.clock, platform: hostPlatform() });
 }
 
 function wireTool(config: DaemonConfig, clock: Clock): ImageToolClient {

@@ -19,6 +19,8 @@ import { MountLedger } from '../storage/mount-ledger.ts';
 import type { Mounter } from '../storage/mounter.ts';
 import { nodeStorageFiles } from '../storage/storage-files.ts';
 import { TrashLedger } from '../storage/trash-ledger.ts';
+import { ImageLedger } from '../storage/images/image-ledger.ts';
+import type { Images } from './services/image-operations.ts';
 import type { AuditedResource } from './services/audit-compare.ts';
 import { Audit } from './services/audit.ts';
 import { claimsOf } from './services/claims.ts';
@@ -33,12 +35,13 @@ export interface LedgerWiringParts {
   readonly manager: SandboxManager;
   readonly metrics: LedgerMetrics;
   readonly mounter: Mounter;
+  readonly images: Pick<Images, 'inventory' | 'sweep'>;
   readonly runner: ProcessRunner;
   readonly processes: ProcessTable;
 }
 
 /** One class a kind: a kind without its own does not compile. */
-export function wireLedger({ deps, mounter, runner, processes }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes'>): Ledger {
+export function wireLedger({ deps, mounter, runner, processes, images }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes' | 'images'>): Ledger {
   const { places, directories, trash, clock } = deps;
   const { marks, instance, trashDir } = places;
   const tree = new RunTree(marks);
@@ -56,6 +59,7 @@ export function wireLedger({ deps, mounter, runner, processes }: Pick<LedgerWiri
     netns: new NetnsLedger(instance, mounter),
     cgroup: new CgroupLedger(instance, deps.cgroups.root),
     directory: new DirectoryLedger({ marks, tree, removeTree, discard }),
+    image: new ImageLedger({ inventory: () => images.inventory(), sweep: () => images.sweep() }),
     trash: new TrashLedger(trashDir, nodeStorageFiles(), trash),
   };
 }

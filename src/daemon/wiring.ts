@@ -146,7 +146,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
   const images = wireImages(config, storage.disk, { deps, registry });
-  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, metrics: parts.metrics });
+  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, metrics: parts.metrics });
   const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, images: storage.disk.images, runner: host.runner });
   return {
     services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations, images },

@@ -24,6 +24,9 @@ import { SocketLedger } from '../../src/host/ledger/socket-ledger.ts';
 import { ProcessTable } from '../../src/host/process-identity.ts';
 import { MountLedger } from '../../src/storage/mount-ledger.ts';
 import { StateDirectories } from '../../src/storage/state-directories.ts';
+import { startConversation } from '../../src/host/conversation.ts';
+import { ImageLedger } from '../../src/storage/images/image-ledger.ts';
+import { StoredImageParts } from '../../src/storage/images/image-parts.ts';
 import { TrashLedger } from '../../src/storage/trash-ledger.ts';
 import { StorageParts } from './storage-parts.ts';
 
@@ -195,6 +198,24 @@ describe('files', () => {
     await trash.remove();
     await parts.trash.settled();
     expect(await trash.find()).toEqual([]);
+  });
+
+  it('of the image store are what lies in it, and those that nobody needs are swept', async () => {
+    const store = join(home, OURS, 'lib/images');
+    const layer = join(store, 'layers/sha256', 'a'.repeat(64));
+    await mkdir(join(layer, 'fs'), { recursive: true });
+    await writeFile(join(layer, 'size'), '42\n');
+    const disk = new StoredImageParts({ files: parts.files, trash: parts.trash, start: startConversation, store, trashDir: join(home, OURS, 'lib/trash') });
+    const inventory = async () => (await disk.list()).map((part) => ({ part, standing: 'needless' }));
+    const ledger = new ImageLedger({ inventory, sweep: async () => await disk.exclusively(async () => { await disk.discard(await disk.list()); }) });
+    const [found] = await ledger.find();
+    expect(found).toMatchObject({ kind: 'image', name: layer, owner: undefined, attributes: { part: 'layer', standing: 'needless', bytes: '42' } });
+    await ledger.remove(found!);
+    expect(await ledger.find()).toEqual([]);
+    const keeping = new ImageLedger({ inventory, sweep: async () => undefined });
+    await mkdir(join(store, 'work/x'), { recursive: true });
+    await expect(keeping.remove((await keeping.find())[0]!)).rejects.toMatchObject({ reason: 'HOST_RESOURCE' });
+    await parts.trash.settled();
   });
 
   it('tell which instance launched what is in a run directory', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -5,6 +6,7 @@ import type { RootfsPlace } from '../../src/core/ports/storage.ts';
 import { DirectoryImageStore } from '../../src/storage/image-store.ts';
 import { readUserFiles } from '../../src/storage/rootfs-users.ts';
 import { SourceResolver } from '../../src/storage/source-resolver.ts';
+import { makeVolumeDirectories } from '../../src/storage/volume-directories.ts';
 import { StorageParts } from './storage-parts.ts';
 
 let parts: StorageParts;
@@ -71,6 +73,26 @@ describe("a container's root file system", () => {
     await parts.mounter.unmountAll(join(parts.root, 'shared'));
     await parts.rootfs.prepare(placeOf('c1'), [join(parts.root, 'lower')]);
     expect(await stat(hostPath)).toMatchObject({ uid: 12, gid: 34, mode: 0o40711 });
+  });
+
+  it('shows several directories as one, the first over those after it, with its whiteouts', async () => {
+    await write('base/etc/a', 'base');
+    await write('base/gone', 'base');
+    await write('middle/etc/a', 'middle');
+    await write('middle/etc/b', 'middle');
+    await mkdir(join(parts.root, 'top/etc'), { recursive: true });
+    execFileSync('mknod', [join(parts.root, 'top/gone'), 'c', '0', '0']);
+    const lowers = ['top', 'middle', 'base'].map((name) => join(parts.root, name));
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), lowers);
+    expect([await readFile(join(hostPath, 'etc/a'), 'utf8'), await readFile(join(hostPath, 'etc/b'), 'utf8'), await readdir(hostPath)]).toEqual(['middle', 'middle', ['etc']]);
+  });
+
+  it('takes more directories than their names have room for in one mount', async () => {
+    const lowers = Array.from({ length: 120 }, (_, index) => join(parts.root, 'layers/sha256', String(index).padStart(64, '0'), 'fs'));
+    for (const [index, lower] of lowers.entries()) await write(join(lower.slice(parts.root.length + 1), `f${index}`), 'x');
+    const { hostPath } = await parts.rootfs.prepare(placeOf('c1'), lowers);
+    expect(await readdir(hostPath)).toHaveLength(120);
+    expect(await readdir(join(parts.root, 'l'))).toEqual([]);
   });
 
   it('serves two containers from one lower directory whose path has every special character', async () => {
@@ -146,6 +168,27 @@ describe('the trash', () => {
   });
 });
 
+describe("an image's volumes", () => {
+  it('are made where they are missing, and found behind the links of the image, never outside', async () => {
+    await mkdir(join(parts.root, 'rootfs/var/lib'), { recursive: true });
+    await chown(join(parts.root, 'rootfs/var/lib'), 12, 34);
+    await symlink('/var/lib', join(parts.root, 'rootfs/data'));
+    await symlink('../../../../../etc', join(parts.root, 'rootfs/out'));
+    const made = await makeVolumeDirectories(join(parts.root, 'rootfs'), ['/data/db', '/out/x', '/var/../srv', '/var/lib']);
+    expect(made).toEqual([{ destination: '/data/db', path: '/var/lib/db' }, { destination: '/out/x', path: '/etc/x' }, { destination: '/var/../srv', path: '/srv' }, { destination: '/var/lib', path: '/var/lib' }]);
+    expect(await stat(join(parts.root, 'rootfs/var/lib/db'))).toMatchObject({ uid: 12, gid: 34, mode: 0o40755 });
+    expect(await readdir(join(parts.root, 'rootfs'))).toEqual(['data', 'etc', 'out', 'srv', 'var']);
+  });
+
+  it('a file in the place of one, and links in a circle, are told', async () => {
+    await write('rootfs/file', 'x');
+    await symlink('b', join(parts.root, 'rootfs/a'));
+    await symlink('a', join(parts.root, 'rootfs/b'));
+    await expect(makeVolumeDirectories(join(parts.root, 'rootfs'), ['/file'])).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', message: expect.stringContaining('volume /file') as string });
+    await expect(makeVolumeDirectories(join(parts.root, 'rootfs'), ['/a'])).rejects.toMatchObject({ reason: 'ROOTFS_FAILED', message: expect.stringContaining('too many links') as string });
+  });
+});
+
 describe('images', () => {
   const stores = (): DirectoryImageStore => new DirectoryImageStore([join(parts.root, 'own'), join(parts.root, 'builtin'), join(parts.root, 'none')], parts.files);
 
@@ -160,7 +203,7 @@ describe('images', () => {
     await image('builtin/other', { command: ['a'], workingDir: '/o' });
     await image('own/other', { command: ['b'] });
     expect(await stores().resolve('busybox:latest')).toEqual({
-      name: 'busybox', digest: 'sha256:1', rootfs: join(parts.root, 'builtin/.store/busybox@1/rootfs'), entrypoint: [], command: ['sh'], env: ['A=1'], workingDir: '/w', user: '0:0', stopSignal: '', sizeBytes: 0, source: 'busybox-static 1',
+      name: 'busybox', digest: 'sha256:1', lowers: [join(parts.root, 'builtin/.store/busybox@1/rootfs')], entrypoint: [], command: ['sh'], env: ['A=1'], workingDir: '/w', user: '0:0', stopSignal: '', volumes: [], sizeBytes: 0, source: 'busybox-static 1', pulled: undefined,
     });
     expect((await stores().list()).map((found) => [found.name, found.command])).toEqual([['busybox', ['sh']], ['other', ['b']]]);
   });
@@ -185,13 +228,13 @@ describe('sources', () => {
   it('a directory is taken with its links resolved', async () => {
     await mkdir(join(parts.root, 'real'));
     await symlink('real', join(parts.root, 'link'));
-    expect(await resolver().resolve({ kind: 'path', path: join(parts.root, 'link') })).toMatchObject({ lower: join(parts.root, 'real'), image: undefined, bundleSpec: undefined });
+    expect(await resolver().resolve({ kind: 'path', path: join(parts.root, 'link') })).toMatchObject({ lowers: [join(parts.root, 'real')], image: undefined, bundleSpec: undefined });
   });
 
   it('a bundle gives its config and its root', async () => {
     await mkdir(join(parts.root, 'b/rootfs'), { recursive: true });
     await write('b/config.json', '{"ociVersion":"1.0.2-dev","root":{"path":"rootfs"}}');
-    expect(await resolver().resolve({ kind: 'bundle', path: join(parts.root, 'b') })).toMatchObject({ lower: join(parts.root, 'b/rootfs'), bundleSpec: { ociVersion: '1.0.2-dev' } });
+    expect(await resolver().resolve({ kind: 'bundle', path: join(parts.root, 'b') })).toMatchObject({ lowers: [join(parts.root, 'b/rootfs')], bundleSpec: { ociVersion: '1.0.2-dev' } });
   });
 
   it.each([

@@ -1,7 +1,6 @@
-import type { ImageConfig } from '../../core/ports/storage.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { BuildGuestResponse, Guest } from '../../gen/vivarium/v1/guest.ts';
-import type { DoctorCheck as DoctorCheckMessage, GetCapabilitiesResponse, HypervisorInfo as HypervisorInfoMessage, Image, Profile } from '../../gen/vivarium/v1/host.ts';
+import type { DoctorCheck as DoctorCheckMessage, GetCapabilitiesResponse, HypervisorInfo as HypervisorInfoMessage, Profile } from '../../gen/vivarium/v1/host.ts';
 import type { DoctorCheck, GuestBuildEvent, GuestView, HostCapabilities, ProfileView } from '../services/facade.ts';
 import { bytes, timestamp } from './convert-common.ts';
 import { CHECK_STATUSES } from './enums.ts';
@@ -38,24 +37,6 @@ export function checkToWire(check: DoctorCheck): DoctorCheckMessage {
 
 export function profileToWire(profile: ProfileView): Profile {
   return { name: profile.name, path: profile.path, content: profile.toml, allowedOverrides: [...profile.allowedOverrides] };
-}
-
-/** What only a pulled or imported image has. */
-const NO_DETAILS = { manifestDigest: '', architecture: '', os: '', config: undefined, createdAt: undefined, pulledAt: undefined } as const;
-
-export function imageToWire(image: ImageConfig): Image {
-  return {
-    ...NO_DETAILS,
-    name: image.name,
-    digest: image.digest,
-    entrypoint: [...image.entrypoint],
-    command: [...image.command],
-    sizeBytes: bytes(image.sizeBytes),
-    source: image.source,
-    names: [image.name],
-    layers: [],
-    usedBy: [],
-  };
 }
 
 export function guestToWire(guest: GuestView): Guest {

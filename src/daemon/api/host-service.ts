@@ -6,7 +6,8 @@ import type { HostOperations } from '../services/facade.ts';
 import type { ApiContext, RequestContext } from './call-context.ts';
 import { timestamp } from './convert-common.ts';
 import { auditToWire } from './convert-audit.ts';
-import { capabilitiesToWire, checkToWire, imageToWire, profileToWire } from './convert-host.ts';
+import { capabilitiesToWire, checkToWire, profileToWire } from './convert-host.ts';
+import { imageToWire } from './convert-image.ts';
 import { parseAudit } from './validate-audit.ts';
 
 const API_VERSION = 'vivarium.v1';
@@ -43,6 +44,6 @@ export class HostService implements HostServiceImplementation<RequestContext> {
   }
 
   async listImages(): Promise<ListImagesResponse> {
-    return { images: (await this.#host.images()).map(imageToWire) };
+    return { images: (await this.#host.images()).map((image) => imageToWire({ image, usedBy: [] })) };
   }
 }

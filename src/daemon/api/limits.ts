@@ -8,6 +8,8 @@ export const LIMITS = {
   stdinWindowBytes: 1024 * 1024,
   requestIdLength: 128,
   referenceLength: 128,
+  imageReferenceLength: 512,
+  secretLength: 65_536,
   pageSize: 1000,
   pageTokenLength: 256,
   cursorLength: 128,

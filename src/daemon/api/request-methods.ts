@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
 import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
+import { ImageServiceDefinition } from '../../gen/vivarium/v1/image.ts';
 import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
 import type { Unfinished } from '../services/request-book.ts';
 
@@ -49,6 +50,11 @@ export const REQUEST_METHODS: Readonly<Record<string, RequestMethod>> = {
   '/vivarium.v1.HostService/Audit': { subject: 'none', ...AGAIN },
   // The builder finds that nothing is left to do.
   '/vivarium.v1.GuestService/BuildGuest': { subject: 'none', ...AGAIN },
+  // What was fetched and unpacked is found, and what was removed is gone.
+  '/vivarium.v1.ImageService/PullImage': { subject: 'none', ...AGAIN },
+  '/vivarium.v1.ImageService/ImportImage': { subject: 'none', ...AGAIN },
+  '/vivarium.v1.ImageService/RemoveImage': { subject: 'none', ...AGAIN },
+  '/vivarium.v1.ImageService/PruneImages': { subject: 'none', ...AGAIN },
 };
 
 interface Messages {
@@ -61,7 +67,7 @@ interface ServiceShape {
   readonly methods: Readonly<Record<string, { readonly name: string; readonly requestType: MessageType; readonly responseType: MessageType }>>;
 }
 
-const SERVICES: readonly ServiceShape[] = [SandboxServiceDefinition, ContainerServiceDefinition, GuestServiceDefinition, HostServiceDefinition];
+const SERVICES: readonly ServiceShape[] = [SandboxServiceDefinition, ContainerServiceDefinition, GuestServiceDefinition, HostServiceDefinition, ImageServiceDefinition];
 const MESSAGES: ReadonlyMap<string, Messages> = new Map(SERVICES.flatMap(({ fullName, methods }) =>
   Object.values(methods).map(({ name, requestType, responseType }) => [`/${fullName}/${name}`, { request: requestType, response: responseType }] as const)));
 

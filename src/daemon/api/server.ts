@@ -8,6 +8,7 @@ import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
 import { EventServiceDefinition } from '../../gen/vivarium/v1/event.ts';
 import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
+import { ImageServiceDefinition } from '../../gen/vivarium/v1/image.ts';
 import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
 import type { Clock, IdSource } from '../../core/ports/host.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
@@ -21,6 +22,7 @@ import { EventService } from './event-service.ts';
 import { GuestService } from './guest-service.ts';
 import { HealthService } from './health.ts';
 import { HostService } from './host-service.ts';
+import { ImageService } from './image-service.ts';
 import { describeLibraryErrors } from './library-errors.ts';
 import { LIMITS } from './limits.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -34,6 +36,7 @@ import { withUnknownMethods } from './unknown-method.ts';
 
 const SERVICE_NAMES = [
   SandboxServiceDefinition.fullName, ContainerServiceDefinition.fullName, EventServiceDefinition.fullName, HostServiceDefinition.fullName, GuestServiceDefinition.fullName,
+  ImageServiceDefinition.fullName,
 ];
 
 export interface ApiServerParts {
@@ -85,6 +88,7 @@ export class ApiServer {
     server.add(EventServiceDefinition, new EventService(parts.services.events));
     server.add(HostServiceDefinition, new HostService(parts.services.host));
     server.add(GuestServiceDefinition, new GuestService(parts.services.guests));
+    server.add(ImageServiceDefinition, new ImageService(parts.services.images));
     server.add(HealthDefinition, this.#health);
     server.add(ServerReflectionService, reflectionWhenAsked(parts.descriptorSet, [...SERVICE_NAMES, HealthDefinition.fullName]));
     this.#server = server;

@@ -11,11 +11,11 @@ import {
   byteLength, checkAbsolutePath, checkAnnotations, checkBytes, checkCpus, checkLabels, checkNewName, checkOptionalReference, checkPage, checkReference, checkRequestId,
   checkTtySize, hasNul,
 } from './validate-fields.ts';
+import { isImageText } from './validate-image.ts';
 import { parseMounts } from './validate-mounts.ts';
 import { checkArguments, checkEnvironment, checkSignal, checkUser, checkWorkingDir } from './validate-process.ts';
 import { parseSecurity } from './validate-security.ts';
 
-const IMAGE_NAME = /^[a-z0-9]([a-zA-Z0-9._/:@-]{0,253}[a-zA-Z0-9])?$/;
 /** cpuset(7), list format. */
 const CPU_LIST = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
 /** cgroup v1's range of cpu.shares, as OCI has it. */
@@ -87,7 +87,7 @@ function parseMetadata(errors: FieldErrors, field: string, spec: ContainerSpecMe
 function parseRootfs(errors: FieldErrors, field: string, rootfs: ContainerSpecMessage['rootfs']): RootfsSource {
   switch (rootfs?.$case) {
     case 'image':
-      errors.check(IMAGE_NAME.test(rootfs.value), `${field}.image`, 'must be the name of an image');
+      errors.check(isImageText(rootfs.value), `${field}.image`, 'must be the name or the id of an image');
       return Object.freeze({ kind: 'image', name: rootfs.value });
     case 'rootfsPath':
       return Object.freeze({ kind: 'path', path: checkAbsolutePath(errors, `${field}.rootfs_path`, rootfs.value) });

@@ -47,7 +47,24 @@ function audited(found: FoundResource, before: Claims, after: Claims): AuditedRe
 }
 
 function ofTheDaemon(found: FoundResource): Verdict {
+  if (found.kind === 'image') return ofTheImages(found.attributes['standing']);
   return found.kind === 'trash' ? { state: 'pending', detail: 'is being removed' } : { state: 'orphaned', detail: 'its mark names no sandbox' };
+}
+
+/** What is in the image store is judged there: by images, containers and pulls, not by sandboxes. */
+function ofTheImages(standing: string | undefined): Verdict {
+  switch (standing) {
+    case 'needed':
+      return OWNED;
+    case 'cache':
+      return { state: 'owned', detail: 'fetched by a pull that did not end; the next goes on with it (viv image prune removes it)' };
+    case 'unknown':
+      return { state: 'unreadable', detail: "a record that can't be read may need it" };
+    case 'under-way':
+      return { state: 'in-flight', detail: 'an image tool is at work' };
+    default:
+      return { state: 'orphaned', detail: 'no image and no container needs it' };
+  }
 }
 
 function judged(found: FoundResource, earlier: Claim | undefined, later: Claim | undefined): Verdict {

@@ -4,12 +4,12 @@ import { DomainError, invalidRequest } from '../../core/model/errors.ts';
 import { NO_SETTINGS } from '../../core/model/image.ts';
 import { parseImageReference, requireImageReference } from '../../core/model/image-reference.ts';
 import type { Clock } from '../../core/ports/host.ts';
-import type { ImageLibrary, ImageTool, NamedImage, Platform, UnpackedImage } from '../../core/ports/images.ts';
+import type { ImageLibrary, ImageParts, ImageTool, NamedImage, Platform, StoredPart, UnpackedImage } from '../../core/ports/images.ts';
 import type { ImageConfig, ImageStore } from '../../core/ports/storage.ts';
 import type { MutateOptions } from './facade.ts';
 import type { ImageImportEvent, ImageImportSpec, ImageOperations, ImagePullEvent, ImagePullSpec, ImagesRemoved, ImageView } from './image-facade.ts';
 import { ImagePulls, imageRecord } from './image-pulls.ts';
-import type { ImageSweep } from './image-sweep.ts';
+import type { ImageSweep, PartStanding } from './image-sweep.ts';
 import { ImageTurns } from './image-turns.ts';
 import type { ImageUses } from './image-uses.ts';
 import { ProgressBoard } from './progress-board.ts';
@@ -19,10 +19,16 @@ export interface ImagesParts {
   readonly library: ImageLibrary;
   readonly tool: ImageTool;
   readonly sweep: ImageSweep;
+  readonly disk: Pick<ImageParts, 'list'>;
   readonly uses: () => ImageUses;
   readonly clock: Pick<Clock, 'wallMs'>;
   /** What this host runs. */
   readonly platform: Platform;
+}
+
+export interface StandingPart {
+  readonly part: StoredPart;
+  readonly standing: PartStanding | 'under-way';
 }
 
 /** Every verb on images. */
@@ -40,6 +46,17 @@ export class Images implements ImageOperations {
   /** Removes what an earlier daemon left: layers on their way, and what nobody needs any more. */
   async sweep(): Promise<number> {
     return await this.#turns.sweep();
+  }
+
+  /** What stands in the store, and why. While the tool is at work, what nobody needs yet may be what it makes. */
+  async inventory(): Promise<readonly StandingPart[]> {
+    const { sweep, disk } = this.#parts;
+    const parts = await disk.list();
+    const standingOf = sweep.standings();
+    return parts.map((part) => {
+      const standing = standingOf(part);
+      return { part, standing: standing === 'needless' && this.#turns.busy ? 'under-way' : standing };
+    });
   }
 
   async *pull(spec: ImagePullSpec, { signal }: MutateOptions): AsyncGenerator<ImagePullEvent, void, undefined> {

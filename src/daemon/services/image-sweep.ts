@@ -19,6 +19,9 @@ export interface SweepWish {
   readonly fetched: boolean;
 }
 
+/** `cache`: fetched by a pull that was given up, or half of it; the next one would go on with it. `unknown`: a record that can't be read may need it. */
+export type PartStanding = 'needed' | 'cache' | 'needless' | 'unknown';
+
 /**
  * Removes what no image and no container needs. What can't be judged stays: while the record of an image or of a sandbox can't be read, nobody knows
  * which layers it names.
@@ -49,10 +52,10 @@ export class ImageSweep {
   }
 
   async #run(): Promise<number> {
-    const { library, store, uses, resolving, log } = this.#parts;
+    const { store, resolving, log } = this.#parts;
     const wish = this.#wish;
     await resolving.passed();
-    const problems = [...library.unreadable, ...uses().unreadable];
+    const problems = this.#unreadable();
     if (problems.length > 0) {
       log.warn({ unreadable: problems.slice(0, 5) }, 'layers are kept while there are records that can not be read');
       return 0;
@@ -76,6 +79,10 @@ export class ImageSweep {
     return freed;
   }
 
+  #unreadable(): readonly string[] {
+    return [...this.#parts.library.unreadable, ...this.#parts.uses().unreadable];
+  }
+
   /** Images whose last name was taken away and whose last container is gone. */
   async #forget(): Promise<void> {
     const { library, uses } = this.#parts;
@@ -86,22 +93,32 @@ export class ImageSweep {
   }
 
   #needless(parts: readonly StoredPart[], wish: SweepWish): readonly StoredPart[] {
+    const standingOf = this.standings();
+    return parts.filter((part) => {
+      const standing = standingOf(part);
+      return standing === 'needless' || (wish.fetched && standing === 'cache');
+    });
+  }
+
+  /** Judges parts of the store by what is on record now. */
+  standings(): (part: StoredPart) => PartStanding {
     const { library, uses } = this.#parts;
     const records = library.images.map(({ record }) => record);
     const layers = new Set([...records.flatMap((record) => record.layers.map(({ chainId }) => chainId)), ...uses().layers]);
     const described = new Set(records.flatMap(({ id, manifestDigest }) => [id, manifestDigest]));
     const unpacked = new Set(records.flatMap((record) => record.layers.map(({ digest }) => digest)));
-    return parts.filter(({ kind, id }) => {
+    const unknown = this.#unreadable().length > 0;
+    return ({ kind, id }) => {
       switch (kind) {
         case 'layer':
-          return !layers.has(id);
+          return layers.has(id) ? 'needed' : unknown ? 'unknown' : 'needless';
         case 'blob':
-          return unpacked.has(id) || (wish.fetched && !described.has(id));
+          return unpacked.has(id) ? 'needless' : described.has(id) ? 'needed' : 'cache';
         case 'partial':
-          return unpacked.has(id) || wish.fetched;
+          return unpacked.has(id) ? 'needless' : 'cache';
         case 'work':
-          return true;
+          return 'needless';
       }
-    });
+    };
   }
 }

@@ -7,7 +7,9 @@ import { raceSignal } from '../../base/abort.ts';
 export class ImageTurns {
   readonly #sweep: () => Promise<number>;
   #tools = 0;
-  #wanted = false;
+  /** How many sweeps were asked for, and up to which of them it is done. */
+  #asked = 0;
+  #swept = 0;
   #sweeping: Promise<number> | undefined;
 
   /** `sweep` answers the bytes that it freed. Never rejects. */
@@ -25,18 +27,24 @@ export class ImageTurns {
         if (over) return;
         over = true;
         this.#tools -= 1;
-        if (this.#wanted) void this.sweep();
+        if (this.#asked > this.#swept) void this.sweep();
       },
     };
   }
 
+  /** Whether an image tool of ours is at work. */
+  get busy(): boolean {
+    return this.#tools > 0;
+  }
+
   /** Sweeps now, or has it done later and answers 0. */
   async sweep(): Promise<number> {
-    this.#wanted = true;
+    this.#asked += 1;
+    const turn = this.#asked;
     while (this.#sweeping !== undefined) await this.#sweeping;
     // Another one has done it meanwhile, and after it was asked for.
-    if (!this.#wanted || this.#tools > 0) return 0;
-    this.#wanted = false;
+    if (this.#swept >= turn || this.#tools > 0) return 0;
+    this.#swept = this.#asked;
     this.#sweeping = this.#sweep().finally(() => { this.#sweeping = undefined; });
     return await this.#sweeping;
   }

@@ -51,8 +51,8 @@ export class StoredImageParts implements ImageParts {
     await files.makeDirectory(store);
     const holder = start('flock', ['--exclusive', '--timeout', String(LOCK_SECONDS), join(store, 'lock'), 'cat'], { input: `${HELD}\n` });
     const lines = holder.lines[Symbol.asyncIterator]();
-    const { value } = await lines.next();
-    if (value !== HELD) {
+    const first = await lines.next();
+    if (first.done === true || first.value !== HELD) {
       const { code, stderrTail } = await holder.exit;
       // flock(1) ends with 1 when its time is over.
       if (code === 1) return undefined;

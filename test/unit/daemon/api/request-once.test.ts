@@ -5,6 +5,7 @@ import { ContainerServiceDefinition, type ExecResponse } from '../../../../src/g
 import { EventServiceDefinition } from '../../../../src/gen/vivarium/v1/event.ts';
 import { GuestServiceDefinition } from '../../../../src/gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../../../src/gen/vivarium/v1/host.ts';
+import { ImageServiceDefinition } from '../../../../src/gen/vivarium/v1/image.ts';
 import { CreateSandboxRequest, SandboxServiceDefinition } from '../../../../src/gen/vivarium/v1/sandbox.ts';
 import { ApiWorld, type UnaryMethod } from '../../../fakes/api-world.ts';
 import { World } from '../../../fakes/world.ts';
@@ -21,7 +22,7 @@ interface Method {
 }
 
 const SERVICES: readonly { readonly fullName: string; readonly methods: Readonly<Record<string, Method>> }[] = [
-  SandboxServiceDefinition, ContainerServiceDefinition, EventServiceDefinition, HostServiceDefinition, GuestServiceDefinition,
+  SandboxServiceDefinition, ContainerServiceDefinition, EventServiceDefinition, HostServiceDefinition, GuestServiceDefinition, ImageServiceDefinition,
 ];
 const ALL = SERVICES.flatMap(({ fullName, methods }) => Object.values(methods).map((method) => ({ path: `/${fullName}/${method.name}`, method })));
 
