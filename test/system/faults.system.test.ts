@@ -85,6 +85,21 @@ describe('a host with room for four', () => {
   });
 });
 
+describe('a host without the memory', () => {
+  it('refuses a real VM larger than it could ever be, with the number, and is empty afterwards', async () => {
+    const daemon = await TestDaemon.start({ profiles: { huge: 'memory = "100TiB"' }, flags: ['--admission-memory', '200000GiB'] });
+    try {
+      const result = await daemon.viv(['sandbox', 'create', '--profile', 'huge']);
+      expect(result.code).toBe(1);
+      expect(result.stderr).toMatch(/no room for a guest of \d{15} bytes: QEMU exited with code 1: .*Cannot allocate memory/);
+      await expect(daemon.must('sandbox', 'ls', '-q')).resolves.toBe('');
+      expect(daemon.leftovers()).toEqual([]);
+    } finally {
+      await daemon[Symbol.asyncDispose]();
+    }
+  });
+});
+
 describe('a VMM that is killed', () => {
   it('stops its sandbox with the cause, and its container says so too', async () => {
     const daemon = await TestDaemon.start({ profiles: { good: faulty('') } });

@@ -12,6 +12,7 @@ import { askInventory, differences, inventoryOf } from './inventory.ts';
 import { longestSocket, vmPaths } from './paths.ts';
 import type { QemuProbe } from './probe.ts';
 import { QemuSession, exitedError } from './session.ts';
+import { startError } from './start-error.ts';
 
 /** sun_path of unix(7), less its final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -63,7 +64,8 @@ export class QemuDriver implements HypervisorDriver {
     undo.defer(async () => { await this.#endProcess(process); });
     const events = new EarlyEvents();
     const monitor = undo.use(this.#monitor(spec, events.take));
-    const version = await timed('vmm-monitor', this.#whileRunning(process, (signal) => monitor.connect({ deadlineMs: MONITOR_MS, signal }), options.signal));
+    const connected = this.#whileRunning(process, (signal) => monitor.connect({ deadlineMs: MONITOR_MS, signal }), options.signal);
+    const version = await timed('vmm-monitor', connected.catch((error: unknown) => { throw startError(error, spec); }));
     const ref: VmRef = { driver: 'qemu', runDir: spec.runDir, process: process.identity, argv: launchSpec.argv };
     const session = this.#session(spec, ref, process, monitor, { version: formatVersion(version), ...chosen });
     events.to(session);

@@ -114,6 +114,14 @@ describe('launch', () => {
     expect(processOf().released).toBe(true);
   });
 
+  it('tells a host without room for the guest as that, with the number', async () => {
+    const launching = driver.launch(spec, {});
+    launching.catch(() => {});
+    await settle();
+    processOf().finish({ code: 1, stderrTail: 'qemu: unable to map backing store for guest RAM: Cannot allocate memory\n' });
+    await expect(launching).rejects.toMatchObject({ reason: 'CAPACITY_EXHAUSTED', message: expect.stringContaining(`guest of ${spec.memoryBytes} bytes: QEMU exited`) as unknown, details: { facts: { memory_bytes: String(spec.memoryBytes) } } });
+  });
+
   it('tells a monitor that closes just before its process ends as that end', async () => {
     const launching = driver.launch(spec, {});
     launching.catch(() => {});
