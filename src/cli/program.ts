@@ -6,6 +6,7 @@ import { registerContainerCommands } from './commands/containers.ts';
 import { registerCompletionCommands } from './commands/completion.ts';
 import { registerDaemonCommands } from './commands/daemon.ts';
 import { registerHostCommands, registerVersionCommand } from './commands/host.ts';
+import { registerImageCommands } from './commands/images.ts';
 import { registerProcessCommands } from './commands/processes.ts';
 import { registerSandboxCommands } from './commands/sandboxes.ts';
 
@@ -45,7 +46,8 @@ const groups: readonly { readonly commands: readonly string[]; readonly register
   { commands: ['run', 'create', 'start', 'attach', 'exec'], register: registerProcessCommands },
   { commands: ['stop', 'kill', 'rm', 'pause', 'unpause', 'wait', 'ps', 'ls', 'inspect', 'logs', 'stats', 'top', 'events'], register: registerContainerCommands },
   { commands: ['sandbox', 'sb'], register: registerSandboxCommands },
-  { commands: ['guest', 'image', 'profile', 'doctor'], register: registerHostCommands },
+  { commands: ['image', 'images', 'pull', 'rmi'], register: registerImageCommands },
+  { commands: ['guest', 'profile', 'doctor'], register: registerHostCommands },
   { commands: ['version'], register: registerVersionCommand },
   { commands: ['daemon'], register: registerDaemonCommands },
   { commands: ['completion'], register: registerCompletionCommands },

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createServer, ServerError, Status, type CallContext, type Server } from 'nice-grpc';
-import { ErrorInfo, RichServerError, errorDetailsServerMiddleware } from 'nice-grpc-error-details';
+import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthCheckResponse_ServingStatus } from '../../src/gen/grpc/health/v1/health.ts';
 import {
   Container, ContainerServiceDefinition, ContainerState, type AttachRequest, type AttachStart, type ContainerServiceImplementation, type CreateContainerRequest,
@@ -11,11 +11,11 @@ import { EventServiceDefinition } from '../../src/gen/vivarium/v1/event.ts';
 import { GuestServiceDefinition } from '../../src/gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition, type AuditRequest, type AuditResponse, type DeepPartial, type HostServiceImplementation } from '../../src/gen/vivarium/v1/host.ts';
 import { Sandbox, SandboxServiceDefinition, SandboxState, type CreateSandboxRequest, type SandboxServiceImplementation } from '../../src/gen/vivarium/v1/sandbox.ts';
+import { ImageServiceDefinition } from '../../src/gen/vivarium/v1/image.ts';
+import { FakeImages } from './cli-fake-images.ts';
 import { FakeObservers } from './cli-fake-observers.ts';
 import { FakeProcess, type FakeScript } from './cli-fake-process.ts';
-
-export const refused = (code: Status, reason: string, message: string, metadata: Record<string, string> = {}): RichServerError =>
-  new RichServerError(code, message, [ErrorInfo.fromPartial({ domain: 'vivarium', reason, metadata })]);
+import { refused } from './cli-refused.ts';
 
 const pad = (count: number): string => count.toString(16).padStart(12, '0');
 
@@ -32,6 +32,7 @@ export class FakeDaemon {
   readonly resumes: { stdout: bigint; stderr: bigint }[] = [];
   readonly calls: string[] = [];
   readonly observers = new FakeObservers();
+  readonly images = new FakeImages();
   readonly processes = new Map<string, FakeProcess>();
   /** What the next processes do. */
   script: FakeScript = async () => 0;
@@ -65,6 +66,7 @@ export class FakeDaemon {
     server.add(HostServiceDefinition, this.#hostService());
     server.add(EventServiceDefinition, this.observers.eventService());
     server.add(GuestServiceDefinition, this.observers.guestService());
+    server.add(ImageServiceDefinition, this.images.service());
     server.add(HealthDefinition, {
       check: async () => ({ status: HealthCheckResponse_ServingStatus.SERVING }),
       async *watch() { yield { status: HealthCheckResponse_ServingStatus.SERVING }; },

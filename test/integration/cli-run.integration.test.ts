@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Status } from 'nice-grpc';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FakeDaemon, refused } from './cli-fake-daemon.ts';
+import { PullPolicy } from '../../src/gen/vivarium/v1/image.ts';
+import { FakeDaemon } from './cli-fake-daemon.ts';
+import { refused } from './cli-refused.ts';
 import { CliRun } from './cli-harness.ts';
 
 let daemon: FakeDaemon;
@@ -141,6 +143,26 @@ test('when the container can\'t be created, the sandbox made for it is removed a
   expect(await run.exitCode).toBe(125);
   expect(run.stderr.text).toBe('viv: there is no image "nope"\n  fix: see viv image ls\n');
   expect(daemon.sandboxes.size).toBe(0);
+});
+
+test('an image that is missing is fetched, with its progress, and the container is made then', async () => {
+  daemon.beforeCreateContainer = () => {
+    if (!daemon.images.images.some(({ name }) => name === 'registry.test/app:1')) throw refused(Status.NOT_FOUND, 'IMAGE_NOT_FOUND', 'there is no image');
+  };
+  const run = viv(['run', '--rm', 'registry.test/app:1']);
+  expect(await run.exitCode).toBe(0);
+  expect(run.stderr.text).toBe('resolving\n111111111111: fetching 2 MiB\n111111111111: done\n');
+  expect(daemon.images.pulls.map(({ reference, policy }) => [reference, policy])).toEqual([['registry.test/app:1', PullPolicy.PULL_POLICY_MISSING]]);
+  expect(daemon.created.sandboxes).toHaveLength(1);
+});
+
+test('--pull always asks the registry before anything is made, never not at all', async () => {
+  expect(await viv(['run', '--rm', '--pull', 'always', 'registry.test/other']).exitCode).toBe(125);
+  expect(daemon.created.sandboxes).toHaveLength(0);
+  daemon.beforeCreateContainer = () => { throw refused(Status.NOT_FOUND, 'IMAGE_NOT_FOUND', 'there is no image'); };
+  expect(await viv(['run', '--rm', '--pull', 'never', 'registry.test/app:1']).exitCode).toBe(125);
+  expect(daemon.images.pulls.map(({ policy }) => policy)).toEqual([PullPolicy.PULL_POLICY_ALWAYS]);
+  expect(await viv(['run', '--pull', 'sometimes', 'busybox']).exitCode).toBe(2);
 });
 
 test('Ctrl-C while the sandbox is created cancels the call and gives 130', async () => {

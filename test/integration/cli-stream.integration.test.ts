@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Status } from 'nice-grpc';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FakeDaemon, refused } from './cli-fake-daemon.ts';
+import { FakeDaemon } from './cli-fake-daemon.ts';
+import { refused } from './cli-refused.ts';
 import { CliRun } from './cli-harness.ts';
 
 let daemon: FakeDaemon;

@@ -1,5 +1,5 @@
 import { Guest } from '../../gen/vivarium/v1/guest.ts';
-import { Image, Profile } from '../../gen/vivarium/v1/host.ts';
+import { Profile } from '../../gen/vivarium/v1/host.ts';
 import type { Action } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { printListing, type ListingFlags } from '../format/listing.ts';
@@ -21,22 +21,6 @@ export const listGuests: Action<ListingFlags> = async (context, _operands, flags
     ],
     rows: guests,
     json: { guests: guests.map((guest) => Guest.toJSON(guest)) },
-  });
-  return ExitCode.ok;
-};
-
-export const listImages: Action<ListingFlags> = async (context, _operands, flags) => {
-  const { images } = await (await context.connect('host')).host.listImages({});
-  printListing(context, flags, {
-    columns: [
-      { title: 'NAME', text: (row) => row.name },
-      { title: 'COMMAND', text: (row) => [...row.entrypoint, ...row.command].join(' '), maxWidth: 40 },
-      { title: 'SIZE', text: (row) => describeBytes(row.sizeBytes) },
-      { title: 'DIGEST', text: (row) => row.digest, wide: true },
-      { title: 'SOURCE', text: (row) => row.source, wide: true },
-    ],
-    rows: images,
-    json: { images: images.map((image) => Image.toJSON(image)) },
   });
   return ExitCode.ok;
 };

@@ -13,11 +13,13 @@ import { containerSpec, seccompFile } from '../requests/container-spec.ts';
 import { refuseSandboxFlags, sandboxSpec } from '../requests/sandbox-spec.ts';
 import { terminalSize } from '../stream/terminal.ts';
 import { reserveCidfile } from './cidfile.ts';
+import { fetchImage, imagePolicy, withImage } from './needed-image.ts';
 import { containerRemoval, nothingToRemove, sandboxRemoval, type Removal } from './removal.ts';
 
 export interface CreateFlags extends ContainerFlags, SandboxFlags {
   readonly sandbox?: string;
   readonly cidfile?: string;
+  readonly pull: string;
 }
 
 /** A container that stands in its sandbox, not started. */
@@ -41,14 +43,17 @@ export async function createContainer(context: CommandContext, clients: Clients<
     seccompProfile: file === undefined ? '' : await readFile(resolve(context.cwd, file), 'utf8'),
   });
   if (flags.sandbox !== undefined) refuseSandboxFlags(flags);
+  const policy = imagePolicy(flags.pull);
+  const image = spec.rootfs?.$case === 'image' ? spec.rootfs.value : undefined;
+  if (image !== undefined && policy === 'always') await fetchImage(context, image, policy);
   await using cidfile = await reserveCidfile(context, flags.cidfile);
   await using sandbox = await provideSandbox(context, clients, flags);
   const begun = performance.now();
-  const reply = await withSlowNotice(context.host, 'creating container…', () => clients.containers.createContainer({
+  const reply = await withImage(context, image, policy, () => withSlowNotice(context.host, 'creating container…', () => clients.containers.createContainer({
     requestId: context.requestId(),
     sandboxId: sandbox.id,
     spec: { ...spec, autoRemove: flags.rm === true && !sandbox.ours },
-  }));
+  })));
   const container = required(reply.container, 'CreateContainer');
   await cidfile.write(container.id);
   const timing = { call: 'create container', tookMs: performance.now() - begun, phases: reply.phases };

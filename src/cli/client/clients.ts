@@ -9,6 +9,7 @@ const definitions = {
   containers: async () => (await import('../stream/output-decoding.ts')).STREAMING_CONTAINER_SERVICE,
   events: async () => (await import('../../gen/vivarium/v1/event.ts')).EventServiceDefinition,
   host: async () => (await import('../../gen/vivarium/v1/host.ts')).HostServiceDefinition,
+  images: async () => (await import('../../gen/vivarium/v1/image.ts')).ImageServiceDefinition,
   guests: async () => (await import('../../gen/vivarium/v1/guest.ts')).GuestServiceDefinition,
   health: async () => (await import('../../gen/grpc/health/v1/health.ts')).HealthDefinition,
 };

@@ -15,9 +15,6 @@ export function registerHostCommands(program: Command, bind: Bind): void {
   bind(build, async () => (await import('../actions/guest-build.ts')).buildGuest);
   bind(listingOptions(guest.command('ls').alias('list')).description('list guests'), async () => (await import('../actions/catalogs.ts')).listGuests);
 
-  const image = program.command('image').description('what containers are made from');
-  bind(listingOptions(image.command('ls').alias('list')).description('list images'), async () => (await import('../actions/catalogs.ts')).listImages);
-
   const profile = program.command('profile').description('how VMs are made');
   bind(listingOptions(profile.command('ls').alias('list')).description('list profiles'), async () => (await import('../actions/catalogs.ts')).listProfiles);
 

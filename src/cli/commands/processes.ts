@@ -65,6 +65,7 @@ function containerOptions(command: Command): Command {
     .option('--rootfs <directory>', 'a directory of the daemon\'s host as root file system')
     .option('--bundle <directory>', 'an OCI bundle')
     .option('--entrypoint <command>', 'replace the image\'s entrypoint')
+    .option('--pull <missing|always|never>', 'when to fetch the image from its registry', 'missing')
     .option('--cidfile <file>', 'write the container\'s id to a new file');
   return securityOptions(sandboxOptions(command));
 }

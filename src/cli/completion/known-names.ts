@@ -24,12 +24,18 @@ export async function knownNames(connect: Connect, kind: NameKind, typed: string
     case 'sandbox':
       return offered(await sandboxes(connect), typed);
     case 'image':
-      return fitting((await (await connect('host')).host.listImages({})).images.map(({ name }) => ({ word: name, about: 'image' })), typed);
+      return await images(connect, typed);
     case 'profile':
       return fitting((await (await connect('host')).host.listProfiles({})).profiles.map(({ name }) => ({ word: name, about: 'profile' })), typed);
     case 'guest':
       return fitting((await (await connect('guests')).guests.listGuests({})).guests.map(({ name }) => ({ word: name, about: 'guest' })), typed);
   }
+}
+
+/** By their short names, and by the full ones once such a one has begun to be typed. */
+async function images(connect: Connect, typed: string): Promise<Candidate[]> {
+  const found = (await (await connect('host')).host.listImages({})).images;
+  return fitting(found.flatMap(({ name, names }) => (typed.includes('/') ? [...new Set([name, ...names])] : [name])).map((word) => ({ word, about: 'image' })), typed);
 }
 
 async function containers(connect: Connect): Promise<Named[]> {

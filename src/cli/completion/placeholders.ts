@@ -20,6 +20,7 @@ const known: Readonly<Record<string, Expected>> = {
   container: { words: [], names: ['container'], paths: 'none' },
   sandbox: { words: [], names: ['sandbox'], paths: 'none' },
   image: { words: [], names: ['image'], paths: 'none' },
+  reference: { words: [], names: ['image'], paths: 'none' },
   profile: { words: [], names: ['profile'], paths: 'none' },
   guest: { words: [], names: ['guest'], paths: 'none' },
   directory: { words: [], names: [], paths: 'directories' },
