@@ -2,9 +2,9 @@
 
 use crate::cancel::Cancel;
 use crate::failure::{Code, Failure};
-use crate::gate::Gate;
 use crate::lock::lock_file;
 use crate::plan::{LayerPlan, Plan};
+use crate::pool::Pool;
 use crate::report::{Layer, LayerReport, Report, Step};
 use crate::request::Limits;
 use crate::store::{drop_file, Store, WorkDir};
@@ -34,7 +34,7 @@ pub trait Layers: Sync {
 
 /// Makes what is missing of an image's layers. The first failure ends the work on the others.
 pub fn make_layers(context: &Context, plan: &Plan, source: &dyn Layers) -> Result<Vec<Layer>, Failure> {
-    let unpacking = Gate::new(processors());
+    let unpacking = Pool::new(vec![(); processors()]);
     let budget = ImageBudget::new(&context.limits);
     let make = |layer| {
         let made = Making { context, layer, source, budget: &budget, unpacking: &unpacking }.run();
@@ -64,7 +64,7 @@ struct Making<'a> {
     layer: &'a LayerPlan,
     source: &'a dyn Layers,
     budget: &'a ImageBudget,
-    unpacking: &'a Gate,
+    unpacking: &'a Pool<()>,
 }
 
 impl Making<'_> {
@@ -82,11 +82,12 @@ impl Making<'_> {
         cancel.check()?;
         let work = WorkDir::at(store.work(chain_id.hex()));
         let unpacked = self.source.with_packed(self.layer, &report, &mut |packed| {
-            let _slot = self.unpacking.enter();
-            work.begin()?;
             let progress = |done| report.unpacked(done);
-            let mut packed = packed;
-            unpack(&mut packed, &work.fs(), &Watch { budget: self.budget, cancel, progress: &progress })
+            let watch = Watch { budget: self.budget, cancel, progress: &progress };
+            self.unpacking.with(|()| {
+                work.begin()?;
+                unpack(&mut { packed }, &work.fs(), &watch)
+            })
         })?;
         diff_id.check("the layer's archive", &unpacked.diff_id)?;
         cancel.check()?;

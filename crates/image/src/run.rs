@@ -4,7 +4,7 @@ use crate::cancel::Cancel;
 use crate::failure::Failure;
 use crate::import::run::import;
 use crate::layers::Context;
-use crate::pull::pull;
+use crate::pull::{pull, resolve_only};
 use crate::report::{Outcome, Report, Step};
 use crate::request::{Limits, Request};
 use crate::store::Store;
@@ -12,11 +12,13 @@ use rustix::process::umask;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::process::ExitCode;
+use tokio::signal::unix::{signal, SignalKind};
 
 pub fn run() -> ExitCode {
     // What archives say of modes is meant as it is.
     umask(rustix::fs::Mode::from_raw_mode(0o022));
     let cancel = Cancel::default();
+    watch_signals(cancel.clone());
     let report = Report::new(Box::new(io::stdout()), cancel.clone());
     let mut input = BufReader::new(io::stdin());
     let outcome = match Request::read(&mut input) {
@@ -43,6 +45,27 @@ fn watch_input(mut input: impl Read + Send + 'static, cancel: Cancel) {
     });
 }
 
+/// SIGTERM and SIGINT are that wish, too.
+fn watch_signals(cancel: Cancel) {
+    std::thread::spawn(move || match wait_for_signal() {
+        Ok(()) => cancel.give_up(),
+        Err(error) => eprintln!("viv-image: signals: {error}"),
+    });
+}
+
+fn wait_for_signal() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    })
+}
+
 fn serve(request: &Request, cancel: &Cancel, report: &Report) -> Result<Outcome, Failure> {
     let open = |store: &Path, limits: &Limits| -> Result<Context, Failure> {
         let store = Store::open(store, cancel, &mut || report.overall(Step::Waiting))?;
@@ -50,6 +73,7 @@ fn serve(request: &Request, cancel: &Cancel, report: &Report) -> Result<Outcome,
     };
     match request {
         Request::Import(request) => import(&open(&request.store, &request.limits)?, request),
-        Request::Pull(request) | Request::Resolve(request) => pull(&open(&request.store, &request.limits)?, request),
+        Request::Pull(request) => pull(&open(&request.store, &request.limits)?, request),
+        Request::Resolve(request) => resolve_only(&open(&request.store, &request.limits)?, request),
     }
 }
