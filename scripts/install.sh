@@ -7,7 +7,7 @@ umask 022
 dest=${DESTDIR:-}
 output=${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-gnu/release
 
-for built in dist/vivd.js dist/vivd.cjs dist/cli/main.js "$output/viv-launcher"; do
+for built in dist/vivd.js dist/vivd.cjs dist/cli/main.js "$output"/viv-{launcher,image}; do
   [ -e "$built" ] || { echo "install: no $built; run make build first" >&2; exit 1; }
 done
 
@@ -30,8 +30,10 @@ swap "$lib.new" "$lib"
 ln -sfn ../lib/vivarium/bin/viv "$dest/usr/bin/viv"
 ln -sfn ../lib/vivarium/bin/vivd "$dest/usr/sbin/vivd"
 # By rename: launchers that run hold the old file.
-install -m 755 "$output/viv-launcher" "$dest/usr/libexec/vivarium/viv-launcher.new"
-mv "$dest/usr/libexec/vivarium/viv-launcher.new" "$dest/usr/libexec/vivarium/viv-launcher"
+for program in viv-launcher viv-image; do
+  install -m 755 "$output/$program" "$dest/usr/libexec/vivarium/$program.new"
+  mv "$dest/usr/libexec/vivarium/$program.new" "$dest/usr/libexec/vivarium/$program"
+done
 install -m 644 packaging/systemd/{vivd.service,vivarium.slice,vivarium-sandboxes.service} "$dest/usr/lib/systemd/system/"
 
 [ "${1:-}" != --no-guest ] || exit 0

@@ -169,7 +169,7 @@ step_bundle() {
 
 step_cargo() {
   # Cargo knows best what is to be done; asked every time, it takes a fraction of a second when nothing is.
-  begin "cargo build (agent, launcher, fake-vmm)"
+  begin "cargo build (agent, launcher, image, fake-vmm)"
   cargo build --release --locked --workspace || fail "cargo build failed" "is crates.io reachable? its output is above"
   finish
 }
