@@ -13,6 +13,7 @@ import type { StorageFiles } from '../storage/storage-files.ts';
 import type { DaemonConfig } from './config.ts';
 import type { Deps } from './services/deps.ts';
 import { Images } from './services/image-operations.ts';
+import { releaseImages } from './services/image-releases.ts';
 import { ImageSweep } from './services/image-sweep.ts';
 import { imageUses } from './services/image-uses.ts';
 import type { Registry } from './services/registry.ts';
@@ -43,7 +44,9 @@ export function wireImages(config: DaemonConfig, disk: ImageDisk, { deps, regist
   const { library, parts, images } = disk;
   const uses = () => imageUses(registry.sandboxes.map(({ record }) => record), [...registry.unreadable.keys()]);
   const sweep = new ImageSweep({ library, store: parts, uses, resolving: deps.resolving, log: deps.log });
-  return new Images({ store: images, library, disk: parts, tool: wireTool(config, deps.clock), sweep, uses, clock: deps.clock, platform: hostPlatform() });
+  const operations = new Images({ store: images, library, disk: parts, tool: wireTool(config, deps.clock), sweep, uses, clock: deps.clock, platform: hostPlatform() });
+  void releaseImages({ events: deps.hub, library, sweep: () => operations.sweep(), log: deps.log });
+  return operations;
 }
 
 function wireTool(config: DaemonConfig, clock: Clock): ImageToolClient {

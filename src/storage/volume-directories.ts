@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chown, mkdir, open, readlink, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, readlink, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { DomainError } from '../core/model/errors.ts';
 import type { VolumeDirectory } from './oci/spec-base.ts';
@@ -66,6 +66,8 @@ async function openOrMake(parent: FileHandle, step: string): Promise<FileHandle 
   await mkdir(step, { mode: 0o755 });
   const made = await open(step, flags);
   await chown(`/proc/self/fd/${made.fd}`, uid, gid);
+  // Whatever the umask.
+  await chmod(`/proc/self/fd/${made.fd}`, 0o755);
   return made;
 }
 

@@ -92,7 +92,7 @@ interface ToolCall extends WaitOptions {
   /** For messages. */
   readonly what: string;
   /** Of the request: what a bad one is told about. */
-  readonly field: string;
+  readonly field: 'reference' | 'path';
   readonly report: (progress: ImageProgress) => void;
 }
 

@@ -20,9 +20,9 @@ const REASONS: Readonly<Record<string, { readonly reason: ErrorReason; readonly 
 };
 
 /** A failure of the tool as an error of ours. `what` was to be done: `pull docker.io/library/x:latest`. */
-export function toolError(what: string, field: string, failure: ToolFailure): DomainError {
+export function toolError(what: string, field: 'reference' | 'path', failure: ToolFailure): DomainError {
   const { code, message, layer, status } = failure;
-  if (code === 'bad_request') return invalidRequest([{ field, description: message }]);
+  if (code === 'bad_request' || (code === 'not_found' && field === 'path')) return invalidRequest([{ field, description: message }]);
   const known = REASONS[code] ?? { reason: 'HOST_RESOURCE', remedy: "look at the daemon's log" };
   const facts = { image_code: code, ...(layer === '' ? {} : { layer }), ...(status === 0 ? {} : { status: String(status) }) };
   return new DomainError(known.reason, `${what}: ${message}`, { remedy: known.remedy, facts });
