@@ -7,6 +7,7 @@ mod boot;
 mod cgroup;
 mod containers;
 mod descriptor;
+mod devices;
 mod events;
 mod facts;
 mod init;

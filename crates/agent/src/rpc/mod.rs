@@ -1,6 +1,7 @@
 //! The services: each request decoded, carried out, answered.
 
 pub mod container;
+pub mod devices;
 pub mod files;
 pub mod guest;
 pub mod metrics;

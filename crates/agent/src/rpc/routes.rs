@@ -6,7 +6,7 @@ use std::rc::Rc;
 use prost::bytes::Bytes;
 use prost::Message;
 
-use super::{container, files, guest, metrics, online, output, sandbox, stdio, vivarium};
+use super::{container, devices, files, guest, metrics, online, output, sandbox, stdio, vivarium};
 use crate::agent::Agent;
 use crate::proto::grpc;
 use crate::ttrpc::server::{Answer, Route, Service};
@@ -22,6 +22,7 @@ impl Service for Services {
             "grpc.Health" => health(&self.0, method, payload),
             "vivarium.agent.v1.StreamService" => streams(&self.0, method, payload),
             "vivarium.agent.v1.GuestService" => of_guest(&self.0, method, payload),
+            "vivarium.agent.v1.DeviceService" => of_devices(&self.0, method, payload),
             _ => Err(Status::invalid(format!("unknown service {service:?}"))),
         }
     }
@@ -112,6 +113,15 @@ fn of_guest(agent: &Rc<Agent>, method: &str, payload: Bytes) -> Result<Route> {
         "Info" => call(agent, payload, vivarium::info).map(Route::Work),
         "ListProcesses" => call(agent, payload, vivarium::list_processes).map(Route::Work),
         "Events" => vivarium::events(agent, payload),
+        _ => Err(Status::unimplemented(format!("unknown method {method:?}"))),
+    }
+}
+
+fn of_devices(agent: &Rc<Agent>, method: &str, payload: Bytes) -> Result<Route> {
+    match method {
+        "AwaitDevice" => call(agent, payload, devices::await_device).map(Route::Wait),
+        "ReleaseDevice" => call(agent, payload, devices::release_device).map(Route::Work),
+        "AwaitGone" => call(agent, payload, devices::await_gone).map(Route::Wait),
         _ => Err(Status::unimplemented(format!("unknown method {method:?}"))),
     }
 }

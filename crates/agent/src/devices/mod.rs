@@ -1,0 +1,4 @@
+//! Devices that are plugged into a running guest: where they are, what they are, who holds them.
+
+pub mod block;
+pub mod place;
