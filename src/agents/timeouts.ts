@@ -30,6 +30,10 @@ export const TIMEOUTS_MS = {
   Info: 10_000,
   ListProcesses: 30_000,
   Ack: 30_000,
+  // Above the guest's own limit for these (viv/devices.ts); the second writes out what the guest has cached.
+  AwaitDevice: 15_000,
+  ReleaseDevice: 60_000,
+  AwaitGone: 15_000,
   WaitProcess: UNBOUNDED,
   WriteStdin: UNBOUNDED,
   ReadStdout: UNBOUNDED,

@@ -1,3 +1,4 @@
+import type { GuestDevice } from '../core/model/device-spec.ts';
 import { DomainError, toDomainError } from '../core/model/errors.ts';
 import type {
   AgentEvent, ContainerSetup, ContainerUsage, GuestAgent, GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup,
@@ -148,8 +149,26 @@ export abstract class TtrpcAgent implements GuestAgent {
     await this.client.call(KATA.reseedRandomDev, { data: Buffer.from(bytes) }, options);
   }
 
+  // The kata protocol has no such calls: its agents learn of a device with the container that gets it.
+
+  async awaitDevice(_place: string, _options?: WaitOptions): Promise<GuestDevice> {
+    throw noDevices();
+  }
+
+  async releaseDevice(_place: string, _options?: WaitOptions): Promise<void> {
+    throw noDevices();
+  }
+
+  async awaitDeviceGone(_place: string, _options?: WaitOptions): Promise<void> {
+    throw noDevices();
+  }
+
   close(): void {
     this.#closed = true;
     this.client.close();
   }
+}
+
+function noDevices(): DomainError {
+  return new DomainError('UNSUPPORTED', 'this guest agent can not tell what is plugged into its guest', { remedy: 'use a guest with viv-agent' });
 }

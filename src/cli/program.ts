@@ -4,6 +4,7 @@ import { ExitCode } from './exit-codes.ts';
 import type { CliHost } from './host.ts';
 import { registerContainerCommands } from './commands/containers.ts';
 import { registerCompletionCommands } from './commands/completion.ts';
+import { registerDeviceCommands } from './commands/devices.ts';
 import { registerDaemonCommands } from './commands/daemon.ts';
 import { registerHostCommands, registerVersionCommand } from './commands/host.ts';
 import { registerImageCommands } from './commands/images.ts';
@@ -48,6 +49,7 @@ const groups: readonly { readonly commands: readonly string[]; readonly register
   { commands: ['sandbox', 'sb'], register: registerSandboxCommands },
   { commands: ['image', 'images', 'pull', 'rmi'], register: registerImageCommands },
   { commands: ['guest', 'profile', 'doctor'], register: registerHostCommands },
+  { commands: ['device'], register: registerDeviceCommands },
   { commands: ['version'], register: registerVersionCommand },
   { commands: ['daemon'], register: registerDaemonCommands },
   { commands: ['completion'], register: registerCompletionCommands },

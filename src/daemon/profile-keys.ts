@@ -1,6 +1,7 @@
 import type { Profile, ProfileKey } from '../core/model/profile.ts';
 import { bad, booleanKind, choiceKind, ConfigValueError, countKind, durationKind, pathKind, sizeKind, textKind } from './config-values.ts';
 import type { RawValue, ValueKind } from './config-values.ts';
+import { MOST_PORTS } from '../core/machine/slot-map.ts';
 
 /** Which field of the model a key fills, and how its value is read. `K` ties the kind's type to the field's. */
 interface KeyOf<Field extends keyof Profile> {
@@ -65,6 +66,7 @@ export const PROFILE_KEYS = {
   image: field('image', optionalPath),
   kernel_params: field('kernelParams', kernelParamsKind),
   hugepages: field('hugepages', booleanKind),
+  pcie_ports: field('pciePorts', countKind(0, MOST_PORTS)),
   shared_fs: field('sharedFs', choiceKind('virtiofs', 'none')),
   virtiofsd_path: field('virtiofsdPath', pathKind),
   virtiofs_cache: field('virtiofsCache', choiceKind('auto', 'always', 'none')),

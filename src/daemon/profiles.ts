@@ -46,6 +46,7 @@ export function builtInDefault(exists: (path: string) => boolean): Profile {
     image: '',
     kernelParams: '',
     hugepages: false,
+    pciePorts: 4,
     sharedFs: 'virtiofs',
     virtiofsdPath: VIRTIOFSD_PLACES.find(exists) ?? '/usr/libexec/virtiofsd',
     // Nobody but the guest changes what is below the share; with `auto` every open reads the file again, an exec's program too.

@@ -52,6 +52,7 @@ import { nodeStoreFiles } from '../store/store-files.ts';
 import type { DaemonConfig } from './config.ts';
 import { openImages, wireImages } from './image-wiring.ts';
 import type { ImageDisk } from './image-wiring.ts';
+import { wireDevices } from './device-wiring.ts';
 import { armedFailpoints } from './failpoints.ts';
 import { BuiltGuests } from './guest-source.ts';
 import { wireHost } from './host-wiring.ts';
@@ -63,6 +64,7 @@ import type { Audit } from './services/audit.ts';
 import type { Images } from './services/image-operations.ts';
 import { Containers } from './services/container-operations.ts';
 import type { Deps } from './services/deps.ts';
+import { Devices } from './services/device-operations.ts';
 import { EventHub } from './services/event-hub.ts';
 import { ExecLauncher } from './services/exec-launcher.ts';
 import type { Services } from './services/facade.ts';
@@ -107,9 +109,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const host = wireBasics(parts);
   const storage = await wireStorage(parts, host);
   const profiles = ProfileSet.load(config.profileDir, { exists: existsSync, list: listDirectory, read: (path) => readFileSync(path, 'utf8') });
-  const memory = await readHostMemory();
   const bootId = await host.processes.bootId();
-  const budget = config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory;
   const journal = await openJournal(config, bootId);
   const requestJournal = await FileRequestJournal.open({ files: nodeStoreFiles(), directory: `${config.root}/requests`, clock: host.clock, logger: parts.logger, kept: config.requestsKept, ageMs: config.requestsAge });
   const registry = new Registry();
@@ -126,17 +126,9 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     watchHealth: (agent, onChange) => new HealthWatch(agent, { clock: host.clock, intervalMs: config.healthInterval, onChange: (health) => { onChange(health.healthy ? undefined : health.error.message); } }),
     profiles,
     guests: new BuiltGuests(config.guestDir, { exists: async (path) => existsSync(path), list: async (path) => listDirectory(path) }),
-    admission: new Admission(
-      {
-        memoryBytes: budget,
-        maxSandboxes: config.admissionMaxSandboxes,
-        bootConcurrency: config.admissionBootConcurrency === 'auto' ? Math.max(2, availableParallelism()) : config.admissionBootConcurrency,
-        queueLength: config.admissionQueueLength,
-        queueTimeoutMs: config.admissionQueueTimeout,
-      },
-      host.clock,
-    ),
+    admission: wireAdmission(config, await readHostMemory(), host.clock),
     places: new Places(config.root, config.run, parts.instance),
+    ...wireDevices(registry),
     cgroups: await wireCgroups(parts, host.clock),
     stopGraceMs: config.stopGrace,
     bootId,
@@ -149,7 +141,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, metrics: parts.metrics });
   const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, images: storage.disk.images, runner: host.runner });
   return {
-    services: { sandboxes: manager, containers, events: deps.hub, host: hostOperations, guests: guestOperations, images },
+    services: { sandboxes: manager, containers, devices: new Devices(deps, registry), events: deps.hub, host: hostOperations, guests: guestOperations, images },
     images,
     requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),
     manager,
@@ -183,6 +175,17 @@ function wireBasics({ config, logger, metrics, instance, serviceManager }: Wirin
 async function closeAll(journals: readonly { close: () => Promise<void> }[], helper: HostCalls): Promise<void> {
   for (const journal of journals) await journal.close();
   helper.close();
+}
+
+function wireAdmission(config: DaemonConfig, memory: Awaited<ReturnType<typeof readHostMemory>>, clock: Clock): Admission {
+  const limits = {
+    memoryBytes: config.admissionMemory === 'auto' ? autoMemoryBudget(memory.totalBytes, memory.availableBytes) : config.admissionMemory,
+    maxSandboxes: config.admissionMaxSandboxes,
+    bootConcurrency: config.admissionBootConcurrency === 'auto' ? Math.max(2, availableParallelism()) : config.admissionBootConcurrency,
+    queueLength: config.admissionQueueLength,
+    queueTimeoutMs: config.admissionQueueTimeout,
+  };
+  return new Admission(limits, clock);
 }
 
 function wireNotifier({ serviceManager: manager, logger }: WiringParts, { clock, helper }: Basics): ServiceNotifier | undefined {

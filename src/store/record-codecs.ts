@@ -38,7 +38,7 @@ export const mode: Codec<Mode> = object<Mode>({
 
 const profileKey: Codec<ProfileKey> = oneOf<ProfileKey>({
   hypervisor: true, hypervisor_path: true, accelerator: true, machine: true, cpu_model: true, cpus: true, max_cpus: true, memory: true,
-  max_memory: true, memory_overhead: true, guest: true, kernel: true, initrd: true, image: true, kernel_params: true, hugepages: true,
+  max_memory: true, memory_overhead: true, guest: true, kernel: true, initrd: true, image: true, kernel_params: true, hugepages: true, pcie_ports: true,
   shared_fs: true, virtiofsd_path: true, virtiofs_cache: true, agent: true, guest_hook_path: true, boot_timeout: true, create_timeout: true, stop_timeout: true,
   vmm_hung_timeout: true, agent_lost_timeout: true, allowed_overrides: true,
 });
@@ -61,6 +61,7 @@ export const profile: Codec<Profile> = object<Profile>({
   image: text,
   kernelParams: text,
   hugepages: flag,
+  pciePorts: orElse(number, 0),
   sharedFs: oneOf({ virtiofs: true, none: true } as const),
   virtiofsdPath: text,
   virtiofsCache: oneOf({ auto: true, always: true, none: true } as const),
@@ -90,6 +91,7 @@ export const vmSpec: Codec<VmSpec> = object<VmSpec>({
   maxCpus: number,
   memoryBytes: number,
   hugepages: flag,
+  pciePorts: orElse(number, 0),
   kernel: text,
   initrd: text,
   image: text,

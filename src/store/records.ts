@@ -1,6 +1,7 @@
 import type { ContainerRecord, SandboxRecord } from '../core/model/record.ts';
 import { big, flag, list, maybe, number, object, oneOf, orElse, ShapeError, text } from './codec.ts';
 import type { Codec } from './codec.ts';
+import { deviceRecord } from './device-codecs.ts';
 import { cause, condition, exitStatus, guestInfo, mode, phase, profile, resource, vmRef, vmSpec } from './record-codecs.ts';
 import { containerSpec, sandboxSpec } from './spec-codecs.ts';
 
@@ -67,6 +68,7 @@ const sandboxRecord: Codec<SandboxRecord> = object<SandboxRecord>({
   guest: maybe(guestInfo),
   resources: list(resource),
   containers: list(containerRecord),
+  devices: orElse(list(deviceRecord), []),
 });
 
 /** The file's bytes: one JSON document. RecordError when it is over the cap. */

@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONTAINER_TABLE } from '../../src/core/machine/container-machine.ts';
+import { DEVICE_TABLE } from '../../src/core/machine/device-machine.ts';
 import { PLANS } from '../../src/core/machine/plans.ts';
 import { SANDBOX_TABLE } from '../../src/core/machine/sandbox-machine.ts';
 
@@ -16,7 +17,7 @@ const NEVER_RECORDED = new Set(['container:exec-requested']);
 describe('the plans', () => {
   it('know every record that a machine can ask for', () => {
     const planned = new Set<string>(Object.values(PLANS).flatMap((plan) => [...plan.records, ...plan.failures]));
-    const possible = [...Object.keys(SANDBOX_TABLE.creating).map((kind) => `sandbox:${kind}`), ...Object.keys(CONTAINER_TABLE.creating).map((kind) => `container:${kind}`)];
+    const possible = [...Object.keys(SANDBOX_TABLE.creating).map((kind) => `sandbox:${kind}`), ...Object.keys(CONTAINER_TABLE.creating).map((kind) => `container:${kind}`), ...Object.keys(DEVICE_TABLE.attaching).map((kind) => `device:${kind}`)];
     expect(possible.length).toBeGreaterThan(30);
     expect(possible.filter((record) => !planned.has(record) && !NEVER_RECORDED.has(record))).toEqual([]);
   });

@@ -1,9 +1,10 @@
 import type { ImageOperations } from '../../src/daemon/services/image-facade.ts';
-import type { ContainerOperations, EventOperations, GuestOperations, HostOperations, SandboxOperations, Services } from '../../src/daemon/services/facade.ts';
+import type { ContainerOperations, DeviceOperations, EventOperations, GuestOperations, HostOperations, SandboxOperations, Services } from '../../src/daemon/services/facade.ts';
 
 export interface ServicesScript {
   readonly sandboxes?: Partial<SandboxOperations>;
   readonly containers?: Partial<ContainerOperations>;
+  readonly devices?: Partial<DeviceOperations>;
   readonly events?: Partial<EventOperations>;
   readonly host?: Partial<HostOperations>;
   readonly guests?: Partial<GuestOperations>;
@@ -15,6 +16,7 @@ export function fakeServices(script: ServicesScript = {}): Services {
   return {
     sandboxes: scripted<SandboxOperations>('sandboxes', script.sandboxes ?? {}),
     containers: scripted<ContainerOperations>('containers', script.containers ?? {}),
+    devices: scripted<DeviceOperations>('devices', script.devices ?? {}),
     events: scripted<EventOperations>('events', script.events ?? {}),
     host: scripted<HostOperations>('host', script.host ?? {}),
     guests: scripted<GuestOperations>('guests', script.guests ?? {}),

@@ -1,5 +1,5 @@
 import type { SandboxRecord } from '../../src/core/model/record.ts';
-import { containerRecord, containerSpec, profile, sandboxRecord, sandboxSpec } from './records.ts';
+import { containerRecord, containerSpec, deviceRecord, profile, sandboxRecord, sandboxSpec } from './records.ts';
 
 /** A record in which every optional part is there. */
 export function fullRecord(): SandboxRecord {
@@ -25,10 +25,11 @@ export function fullRecord(): SandboxRecord {
     mode: { hypervisor: 'qemu', hypervisorVersion: '7.2.22', accelerator: 'tcg', acceleratorReason: 'no vmx', machine: 'q35', transport: 'virtio-serial', agent: 'viv-agent', agentVersion: '0.1.0', rootfs: 'virtiofs', guest: 'default', profile: 'default' },
     phases: [{ name: 'boot', offsetMs: 0, durationMs: 1234.5 }],
     conditions: [{ name: 'monitor-lost', message: 'gone', sinceMs: 2_500 }],
-    vmSpec: { name: 'viv-0a1b-d4e5f6f708', uuid: '0190f4a8-b7c2-7def-8a12-b3c4d5e6f708', runDir: '/run/vivarium/s/d4e5f6f708', vmmPath: '/usr/bin/qemu-system-x86_64', accelerator: 'auto', machine: 'q35', cpuModel: '', cpus: 1, maxCpus: 1, memoryBytes: 268_435_456, hugepages: false, kernel: '/k', initrd: '/i', image: '', kernelParams: '', sharedFs: { socketPath: '/run/fs.sock', tag: 'kataShared' }, agentPort: true, bootTimeoutMs: 30_000 },
+    vmSpec: { name: 'viv-0a1b-d4e5f6f708', uuid: '0190f4a8-b7c2-7def-8a12-b3c4d5e6f708', runDir: '/run/vivarium/s/d4e5f6f708', vmmPath: '/usr/bin/qemu-system-x86_64', accelerator: 'auto', machine: 'q35', cpuModel: '', cpus: 1, maxCpus: 1, memoryBytes: 268_435_456, hugepages: false, pciePorts: 4, kernel: '/k', initrd: '/i', image: '', kernelParams: '', sharedFs: { socketPath: '/run/fs.sock', tag: 'kataShared' }, agentPort: true, bootTimeoutMs: 30_000 },
     vm: { driver: 'qemu', runDir: '/run/vivarium/s/d4e5f6f708', process: { pid: 42, startTime: '123456', bootId: 'boot' }, argv: ['/usr/bin/qemu-system-x86_64', '-nodefaults'] },
     guest: { agentVersion: '0.1.0', kernelRelease: '6.1.0', bootId: 'guest', memoryBytes: 200_000_000, cpus: 1 },
     resources: [{ kind: 'mount', name: '/run/vivarium/s/d4e5f6f708/shared', attributes: { peer: '1' } }],
+    devices: [deviceRecord({ slot: 2, guest: { pciAddress: '0000:03:00.0', path: '/dev/vda', sizeBytes: 1_048_576 }, attachedAtMs: 2_200, detail: 'all is well' })],
     containers: [
       containerRecord({
         state: 'exited',

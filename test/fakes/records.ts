@@ -1,3 +1,4 @@
+import type { DeviceRecord, DeviceSpec } from '../../src/core/model/device-spec.ts';
 import type { Profile } from '../../src/core/model/profile.ts';
 import type { ContainerRecord, SandboxRecord } from '../../src/core/model/record.ts';
 import type { ContainerSpec, SandboxSpec } from '../../src/core/model/sandbox-spec.ts';
@@ -24,6 +25,7 @@ export function profile(change: Partial<Profile> = {}): Profile {
     image: '',
     kernelParams: '',
     hugepages: false,
+    pciePorts: 4,
     sharedFs: 'virtiofs',
     virtiofsdPath: '/usr/lib/qemu/virtiofsd',
     virtiofsCache: 'auto',
@@ -110,6 +112,7 @@ export function sandboxRecord(change: Partial<SandboxRecord> = {}): SandboxRecor
     guest: undefined,
     resources: [],
     containers: [],
+    devices: [],
     ...change,
   };
 }
@@ -133,6 +136,25 @@ export function containerRecord(change: Partial<ContainerRecord> = {}): Containe
     lowerLayers: [],
     imageId: '',
     logBase: { stdout: 0n, stderr: 0n },
+    ...change,
+  };
+}
+
+export function diskSpec(id = 'd0', change: Partial<DeviceSpec['what']> = {}): DeviceSpec {
+  return { id, what: { kind: 'block', path: `/disks/${id}.img`, format: undefined, readOnly: false, bus: 'virtio-blk', aio: 'threads', cache: 'writeback', discard: false, serial: '', ...change } };
+}
+
+export function deviceRecord(change: Partial<DeviceRecord> = {}): DeviceRecord {
+  const spec = diskSpec(change.id);
+  return {
+    id: spec.id,
+    spec,
+    state: 'attached',
+    slot: 0,
+    host: { path: spec.what.path, identity: 'file:1:2', format: 'raw', isDevice: false, sizeBytes: 1 << 20 },
+    guest: undefined,
+    attachedAtMs: undefined,
+    detail: '',
     ...change,
   };
 }

@@ -12,6 +12,7 @@ import { parseInstanceId } from '../../src/core/model/ids.ts';
 import { Admission } from '../../src/daemon/services/admission.ts';
 import { Containers } from '../../src/daemon/services/container-operations.ts';
 import type { Deps } from '../../src/daemon/services/deps.ts';
+import { Devices } from '../../src/daemon/services/device-operations.ts';
 import { EventHub } from '../../src/daemon/services/event-hub.ts';
 import { ExecLauncher } from '../../src/daemon/services/exec-launcher.ts';
 import { Places } from '../../src/daemon/services/places.ts';
@@ -22,6 +23,7 @@ import { ManualClock } from './manual-clock.ts';
 import { MemoryJournal, MemoryLog } from './memory-keepers.ts';
 import { MemoryLogger } from './memory-logger.ts';
 import { profile } from './records.ts';
+import { deviceParts, FakeDevices } from './fake-devices.ts';
 import { endedProcess, memoryCgroups, SILENT } from './world-parts.ts';
 
 const ENDED: ProcessEnd = { kind: 'signalled', code: 0, signal: 9, atMs: 0, stderrTail: '', cpuMs: 0, maxRssKib: 0 };
@@ -49,7 +51,7 @@ export class World {
   /** Records that are newer than what is on "disk", and what was counted as ended: `KIND CAUSE`. */
   unsaved = 0;
   /** What the agents of its guests say that they can do. */
-  features: ReadonlySet<GuestFeature> = new Set(['names']);
+  features: ReadonlySet<GuestFeature> = new Set(['names', 'devices']);
   /** The containers that its guests were asked for. */
   readonly asked: ContainerSetup[] = [];
   readonly ended: string[] = [];
@@ -90,14 +92,14 @@ export class World {
   services(limits: Partial<ConstructorParameters<typeof Admission>[0]> = {}): TestServices {
     this.generation += 1;
     const registry = new Registry();
-    const deps = this.#deps(limits);
+    const deps = this.#deps(limits, registry);
     const execs = new ExecLauncher(deps, registry);
     const containers: Containers = new Containers(deps, registry, execs, (id) => sandboxes.delete(id, { force: true }, { requestId: '' }));
     const sandboxes: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), async () => undefined);
-    return { sandboxes, containers, registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
+    return { sandboxes, containers, devices: new Devices(deps, registry), registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
   }
 
-  #deps(limits: Partial<ConstructorParameters<typeof Admission>[0]>): Deps {
+  #deps(limits: Partial<ConstructorParameters<typeof Admission>[0]>, registry: Registry): Deps {
     const instance = parseInstanceId('ab12');
     if (instance === undefined) throw new Error('bad instance');
     return {
@@ -120,7 +122,7 @@ export class World {
         probe: async () => { throw new Error('not asked in these tests'); },
         launch: async (spec, options) => {
           await this.at('launch', options.signal);
-          const vm = new FakeVm(spec);
+          const vm = new FakeVm(spec, this);
           this.vms.set(spec.runDir, vm);
           return vm.session();
         },
@@ -170,6 +172,7 @@ export class World {
       },
       resolving: new GracePeriod(),
       hooks: { check: () => undefined, run: async () => undefined },
+      ...deviceParts(this, () => registry.sandboxes.map(({ record }) => record)),
       cgroups: memoryCgroups(this),
       directories: { make: async () => undefined, remove: async () => { await this.at('remove'); } },
       profiles: { resolve: () => this.profile },
@@ -195,6 +198,7 @@ export class World {
 export interface TestServices {
   readonly sandboxes: SandboxManager;
   readonly containers: Containers;
+  readonly devices: Devices;
   readonly registry: Registry;
   readonly recovery: Recovery;
 }
@@ -219,11 +223,13 @@ export class FakeVm {
   /** Ignored by the processes; SIGKILL never is. */
   readonly ignored = new Set<number>();
   readonly processes = new Map<string, FakeProcess>();
+  readonly devices: FakeDevices;
   readonly #ended = deferred<ProcessEnd>();
   #listener: (event: VmEvent) => void = () => undefined;
 
-  constructor(spec: VmSpec) {
+  constructor(spec: VmSpec, world: Pick<World, 'at'>) {
     this.spec = spec;
+    this.devices = new FakeDevices(world, this.#ended.promise, (event) => { this.tell(event); });
   }
 
   end(end: ProcessEnd = ENDED): void {
@@ -271,6 +277,7 @@ export class FakeVm {
       agentSocket: `${this.spec.runDir}/agent.sock`,
       consoleSocket: '',
       consoleFiles: [],
+      devices: this.devices,
       ended: this.#ended.promise,
       onEvent: (listener) => { this.#listener = listener; },
       status: async () => (this.paused ? 'paused' : 'running'),
@@ -336,6 +343,15 @@ export class FakeVm {
         return [...this.processes.values()].map((process) => told(process));
       },
       rest: () => undefined,
+      awaitDevice: async (place) => {
+        await world.at('await-device');
+        return this.devices.seen(place);
+      },
+      releaseDevice: async () => world.at('release-device'),
+      awaitDeviceGone: async (place) => {
+        await world.at('await-gone');
+        this.devices.mustBeGone(place);
+      },
       output: (key, from, options) => this.#lost(outputOf(find(key), from.stdout, options?.signal, () => world.generation === generation)),
       ack: (key, offsets) => { find(key).acked = offsets.stdout; },
       writeStdin: async (key, offset, data) => {

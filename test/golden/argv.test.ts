@@ -16,6 +16,7 @@ const plain: VmSpec = {
   maxCpus: 4,
   memoryBytes: 256 * MIB,
   hugepages: false,
+  pciePorts: 0,
   kernel: '/var/lib/vivarium/guest/vmlinux',
   initrd: '/var/lib/vivarium/guest/initramfs.cpio',
   image: '',
@@ -34,6 +35,7 @@ describe('the command line of QEMU', () => {
     ['q35-without-shared-fs', plain, 'tcg'],
     ['q35-image', { ...plain, initrd: '', image: '/images/a,b.img', kernelParams: ' root=/dev/vda ro ' }, 'tcg'],
     ['q35-hugepages', { ...plain, hugepages: true, sharedFs: fs, memoryBytes: 512 * MIB }, 'kvm'],
+    ['q35-ports', { ...plain, pciePorts: 10 }, 'tcg'],
     ['q35-no-agent', { ...plain, agentPort: false, cpus: 4, cpuModel: 'Skylake-Client' }, 'tcg'],
     ['microvm', { ...plain, machine: 'microvm', sharedFs: fs, image: '/images/root.img' }, 'tcg'],
   ] as const)('%s', async (name, spec, accelerator) => {

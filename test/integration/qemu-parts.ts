@@ -36,6 +36,7 @@ export function vmSpec(runDir: string, more: Partial<VmSpec>): VmSpec {
     maxCpus: 1,
     memoryBytes: 64 * 1024 * 1024,
     hugepages: false,
+    pciePorts: 0,
     kernel: '',
     initrd: '',
     image: '',

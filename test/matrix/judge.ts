@@ -2,13 +2,14 @@ import { ContainerState, type Container } from '../../src/gen/vivarium/v1/contai
 import { SandboxState, sandboxStateToJSON, type Sandbox } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { PlanName } from '../../src/core/machine/plans.ts';
 import type { Cell } from './cells.ts';
+import { judgeDevices } from './judge-devices.ts';
 import { isLive, lives, type MatrixClient, type Subject } from './subject.ts';
 
 /** An exec in a VM that lives answers within this, however busy the host is. */
 const ANSWER_MS = 30_000;
 
 /** Plans that must not cost a living VM its life, whatever happens to them. */
-const KEEP_THE_VM: ReadonlySet<PlanName> = new Set<PlanName>(['pause', 'resume', 'recover', 'container-create', 'container-start', 'container-stop', 'container-kill', 'container-pause', 'container-resume', 'container-delete', 'exec']);
+const KEEP_THE_VM: ReadonlySet<PlanName> = new Set<PlanName>(['pause', 'resume', 'recover', 'container-create', 'container-start', 'container-stop', 'container-kill', 'container-pause', 'container-resume', 'container-delete', 'exec', 'device-attach', 'device-detach']);
 
 const SETTLED: ReadonlySet<ContainerState> = new Set<ContainerState>([
   ContainerState.CONTAINER_STATE_CREATED,
@@ -58,6 +59,7 @@ export async function judge(client: MatrixClient, subject: Subject, sandbox: San
   if (state === undefined) return [`it is still ${sandboxStateToJSON(sandbox?.state ?? 0)}`];
   const wrong: string[] = [];
   if (!mayEndAs(cell).has(state)) wrong.push(`it is ${state}${sandbox === undefined ? '' : ` (${sandbox.causeDetail})`}, not ${[...mayEndAs(cell)].join(' or ')}`);
+  if (sandbox !== undefined) wrong.push(...(await judgeDevices(client, subject, sandbox)));
   if (sandbox === undefined || !isLive(sandbox.state)) {
     // What could not be taken down whole says so, and names what is left.
     if (state !== 'failed' && vmm !== undefined && lives(vmm)) wrong.push(`its VMM, pid ${vmm.pid}, still runs`);

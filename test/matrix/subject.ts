@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createChannel, createClient, type Channel, type Client } from 'nice-grpc';
 import type { PlanName } from '../../src/core/machine/plans.ts';
 import { ContainerServiceDefinition } from '../../src/gen/vivarium/v1/container.ts';
+import { DeviceServiceDefinition } from '../../src/gen/vivarium/v1/device.ts';
 import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
 import { SandboxServiceDefinition, SandboxState, type Sandbox } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { Cell } from './cells.ts';
@@ -10,7 +12,9 @@ import type { Cell } from './cells.ts';
 export class MatrixClient implements Disposable {
   readonly sandboxes: Client<SandboxServiceDefinition>;
   readonly containers: Client<ContainerServiceDefinition>;
+  readonly devices: Client<DeviceServiceDefinition>;
   readonly host: Client<HostServiceDefinition>;
+  readonly #home: string;
   readonly #channel: Channel;
 
   /** `unix:PATH`. */
@@ -18,7 +22,9 @@ export class MatrixClient implements Disposable {
     this.#channel = createChannel(host.replace(/^unix:/, 'unix://'), undefined, { 'grpc.max_receive_message_length': 64 << 20, 'grpc.use_local_subchannel_pool': 1 });
     this.sandboxes = createClient(SandboxServiceDefinition, this.#channel);
     this.containers = createClient(ContainerServiceDefinition, this.#channel);
+    this.devices = createClient(DeviceServiceDefinition, this.#channel);
     this.host = createClient(HostServiceDefinition, this.#channel);
+    this.#home = dirname(dirname(host.replace(/^unix:/, '')));
   }
 
   /** Every sandbox there is, over all pages. */
@@ -38,6 +44,14 @@ export class MatrixClient implements Disposable {
     const id = container?.id ?? '';
     if (start) await this.containers.startContainer({ containerId: id });
     return id;
+  }
+
+  /** Plugs a disk of a subject's own in. */
+  async attach({ sandboxId, name }: Subject, signal: AbortSignal): Promise<void> {
+    const path = join(this.#home, `${name}.img`);
+    writeFileSync(path, '');
+    truncateSync(path, 1 << 20);
+    await this.devices.attachDevice({ sandboxId, device: { id: DISK, kind: { $case: 'block', value: { path } } } }, { signal });
   }
 
   /** Runs `true` in a container and answers its exit code. */
@@ -101,6 +115,11 @@ export function lives(vmm: Vmm): boolean {
   return !/^State:\s+Z/m.test(readFileSync(`/proc/${vmm.pid}/status`, 'utf8'));
 }
 
+/** The id of every subject's disk. */
+export const DISK = 'disk';
+/** A call before a cell's own, at most. */
+const PREPARED_MS = 120_000;
+
 /** Steps that make or remove something only when files are shared with the guest. */
 const SHARED_STEPS = new Set(['share', 'rootfs', 'mounts']);
 
@@ -116,7 +135,12 @@ export function passesBefore({ plan, at }: Cell): number {
   return plan === 'container-create' || plan === 'container-start' ? 1 : 0;
 }
 
-const WITHOUT_TARGET: ReadonlySet<PlanName> = new Set<PlanName>(['pause', 'resume', 'stop', 'clean', 'delete', 'recover', 'container-create', 'exec']);
+const WITHOUT_TARGET: ReadonlySet<PlanName> = new Set<PlanName>(['pause', 'resume', 'stop', 'clean', 'delete', 'recover', 'container-create', 'exec', 'device-attach', 'device-detach']);
+
+/** What a boot plugs in again was there before. */
+export function bootsWithDisk({ plan, at }: Cell): boolean {
+  return plan === 'boot' && (at === 'devices' || at === 'device:replug-requested');
+}
 
 /** Brings a cell's sandbox to where its plan begins. */
 export async function prepare(client: MatrixClient, subject: Subject): Promise<void> {
@@ -125,12 +149,14 @@ export async function prepare(client: MatrixClient, subject: Subject): Promise<v
   const { sandbox } = await client.sandboxes.createSandbox({ spec: { name: subject.name, profile: profileOf(cell) } });
   if (sandbox === undefined) throw new Error('no sandbox in the reply');
   subject.sandboxId = sandbox.id;
+  if (bootsWithDisk(cell)) await client.attach(subject, AbortSignal.timeout(PREPARED_MS));
   if (cell.plan === 'boot') {
     await client.sandboxes.stopSandbox({ sandboxId: sandbox.id });
     return;
   }
   subject.vmm = { pid: sandbox.vmmPid, startTime: startTimeOf(sandbox.vmmPid) ?? '' };
   subject.witness = await client.container(sandbox.id, stage.witness, true);
+  if (cell.plan === 'device-detach') await client.attach(subject, AbortSignal.timeout(PREPARED_MS));
   if (cell.plan === 'resume') await client.sandboxes.pauseSandbox({ sandboxId: sandbox.id });
   if (WITHOUT_TARGET.has(cell.plan)) return;
   subject.target = await client.container(sandbox.id, ['sleep', '100000'], cell.plan !== 'container-start');
@@ -138,7 +164,8 @@ export async function prepare(client: MatrixClient, subject: Subject): Promise<v
 }
 
 /** Sends the request of the cell's plan. `clean` and `recover` have none: what begins them is done to the VM or to the daemon. */
-export async function request(client: MatrixClient, { cell, name, sandboxId, witness, target, vmm }: Subject, signal: AbortSignal): Promise<void> {
+export async function request(client: MatrixClient, subject: Subject, signal: AbortSignal): Promise<void> {
+  const { cell, name, sandboxId, witness, target, vmm } = subject;
   switch (cell.plan) {
     case 'create':
       await client.sandboxes.createSandbox({ spec: { name, profile: profileOf(cell) } }, { signal });
@@ -183,6 +210,12 @@ export async function request(client: MatrixClient, { cell, name, sandboxId, wit
       return;
     case 'container-delete':
       await client.containers.deleteContainer({ containerId: target, force: true }, { signal });
+      return;
+    case 'device-attach':
+      await client.attach(subject, signal);
+      return;
+    case 'device-detach':
+      await client.devices.detachDevice({ sandboxId, deviceId: DISK }, { signal });
       return;
     case 'exec':
       await client.execTrue(witness, signal);

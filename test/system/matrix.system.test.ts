@@ -30,6 +30,10 @@ const ON_QEMU = [
   'container-create after agent_create: fails, VM healthy',
   'container-start after agent_start: killed, VM healthy',
   'container-delete before host: killed, VM healthy',
+  'device-attach after plug: killed, VM healthy',
+  'device-attach before guest: fails, VM healthy',
+  'device-detach after unplug: killed, VM healthy',
+  'boot after devices: killed, VM healthy',
   'exec after agent_exec: killed, VM healthy',
 ];
 

@@ -21,6 +21,13 @@ struct Properties {
     pairs: Vec<(String, String)>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootPort {
+    pub id: String,
+    /// Slot and function on the root bus.
+    pub address: String,
+}
+
 #[derive(Debug, Default)]
 pub struct Config {
     /// `-name`'s guest name.
@@ -44,6 +51,8 @@ pub struct Config {
     pub help: Option<String>,
     /// Ids and drivers of the devices given with an id, in order.
     pub devices: Vec<(String, String)>,
+    /// PCI Express ports for devices that come later.
+    pub root_ports: Vec<RootPort>,
     pub chardevs: Vec<String>,
     /// Sockets that QEMU connects to, such as virtiofsd's.
     pub outgoing: Vec<String>,
@@ -150,6 +159,9 @@ fn take_value(config: &mut Config, option: &str, value: &str, properties: &Prope
 fn take_device(config: &mut Config, properties: &Properties) {
     if let Some(id) = properties.get("id") {
         config.devices.push((id.to_owned(), properties.kind.clone()));
+        if let ("pcie-root-port", Some(address)) = (properties.kind.as_str(), properties.get("addr")) {
+            config.root_ports.push(RootPort { id: id.to_owned(), address: address.to_owned() });
+        }
     }
 }
 
@@ -238,7 +250,7 @@ mod tests {
             "-name guest=viv-1,debug-threads=on -nodefaults -machine q35,accel=kvm -m size=256M,slots=2 -smp 2,maxcpus=4 -S \
              -chardev socket,id=q,path=/r/q.sock,server=on,wait=off -mon chardev=q,mode=control \
              -chardev socket,id=a,path=/r/a.sock,server=on,wait=off -device virtserialport,chardev=a,name=org.vivarium.agent.0,id=p0 \
-             -chardev socket,id=console0,fd=7 -serial chardev:console0 -action panic=pause,shutdown=pause -append x=1",
+             -device pcie-root-port,id=port9,bus=pcie.0,addr=11.1,chassis=10 -chardev socket,id=console0,fd=7 -serial chardev:console0 -action panic=pause,shutdown=pause -append x=1",
         ));
         assert_eq!(config.monitors, [Place::Listen("/r/q.sock".to_owned())]);
         assert_eq!(config.agent, Some(Place::Listen("/r/a.sock".to_owned())));
@@ -246,7 +258,8 @@ mod tests {
         assert_eq!((config.memory_bytes, config.cpus, config.name.as_str(), config.append.as_str()), (256 << 20, 2, "viv-1", "x=1"));
         assert!(config.paused_at_start && config.stay_after_shutdown);
         assert_eq!(config.accelerator, "kvm");
-        assert_eq!(config.devices, [("p0".to_owned(), "virtserialport".to_owned())]);
+        assert_eq!(config.devices, [("p0", "virtserialport"), ("port9", "pcie-root-port")].map(|(id, driver)| (id.to_owned(), driver.to_owned())));
+        assert_eq!(config.root_ports, [super::RootPort { id: "port9".to_owned(), address: "11.1".to_owned() }]);
     }
 
     #[test]

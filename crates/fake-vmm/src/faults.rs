@@ -15,7 +15,7 @@ pub struct Faults {
 }
 
 /// Every name that is understood.
-pub const KNOWN: [&str; 41] = [
+pub const KNOWN: [&str; 43] = [
     "second-sandbox-wipes",
     "start-hangs",
     "create-destroys-first",
@@ -55,6 +55,8 @@ pub const KNOWN: [&str; 41] = [
     "ignore-powerdown",
     "ignore-quit",
     "device-del-hangs",
+    "unplug-refused",
+    "plug-unseen",
     "old-version",
     "oom-event",
 ];

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod args;
 pub mod clock;
+pub mod disks;
 pub mod faults;
 pub mod guest;
 pub mod machine;

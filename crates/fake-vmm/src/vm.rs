@@ -4,6 +4,7 @@ use crate::agent::port::{AgentPort, Wish};
 use crate::agent::service::Facts;
 use crate::args::Config;
 use crate::clock::Clock;
+use crate::disks::Disks;
 use crate::faults::Faults;
 use crate::port::Port;
 use std::collections::VecDeque;
@@ -55,6 +56,7 @@ pub struct Vm {
     pub console: Option<Port>,
     /// (id, driver)
     pub devices: Vec<(String, String)>,
+    pub disks: Disks,
     /// To be told to all monitors.
     pub events: Vec<Value>,
     /// Devices whose removal the guest has still to confirm, with the moment when it does.
@@ -79,12 +81,14 @@ impl Vm {
         let connect = |path: &String| UnixStream::connect(path).map_err(|error| io::Error::other(format!("Failed to connect to '{path}': {error}")));
         let outgoing = config.outgoing.iter().map(connect).collect::<io::Result<Vec<UnixStream>>>()?;
         let devices = std::mem::take(&mut config.devices);
+        let disks = Disks::new(std::mem::take(&mut config.root_ports));
         let boot_at = Duration::from_millis(faults.number("boot-delay", 1000).unwrap_or(0));
         let mut vm = Vm {
             state: RunState::Prelaunch,
             agent,
             console,
             devices,
+            disks,
             events: Vec::new(),
             leaving: VecDeque::new(),
             asked: None,
@@ -114,7 +118,8 @@ impl Vm {
     }
 
     fn facts(&self) -> Facts {
-        Facts { memory_bytes: self.config.memory_bytes, cpus: self.config.cpus, boot_id: self.boot_id.clone(), now: self.now() }
+        let disks = if self.faults.has("plug-unseen") { Vec::new() } else { self.disks.seen_by_guest() };
+        Facts { memory_bytes: self.config.memory_bytes, cpus: self.config.cpus, boot_id: self.boot_id.clone(), now: self.now(), disks }
     }
 
     /// How long nothing happens by itself; `None`: for ever.
@@ -169,6 +174,12 @@ impl Vm {
         let facts = self.facts();
         while let Some((_, id)) = self.leaving.pop_front_if(|(at, _)| *at <= facts.now) {
             self.devices.retain(|(known, _)| *known != id);
+            if self.disks.is_disk(&id) {
+                // Its backend goes first, and has a path and no id.
+                let backend = object([("path", Value::Str(format!("/machine/peripheral/{id}/virtio-backend")))]);
+                self.emit("DEVICE_DELETED", Some(backend));
+            }
+            self.disks.unplug(&id);
             let data = object([("device", Value::from(id.as_str())), ("path", Value::Str(format!("/machine/peripheral/{id}")))]);
             self.emit("DEVICE_DELETED", Some(data));
         }

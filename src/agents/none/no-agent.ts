@@ -97,6 +97,18 @@ export class NoAgent implements GuestAgent {
     throw refused('write to a process');
   }
 
+  async awaitDevice(): Promise<never> {
+    throw refused('tell what is plugged in');
+  }
+
+  async releaseDevice(): Promise<void> {
+    throw refused('let go of a device');
+  }
+
+  async awaitDeviceGone(): Promise<void> {
+    throw refused('tell what is plugged in');
+  }
+
   close(): void {
     // Nothing is open.
   }

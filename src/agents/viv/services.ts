@@ -1,3 +1,4 @@
+import { DeviceServiceDefinition } from '../../gen/vivarium/agent/v1/device.ts';
 import { GuestServiceDefinition, StreamServiceDefinition } from '../../gen/vivarium/agent/v1/stream.ts';
 import { method } from '../ttrpc/method.ts';
 
@@ -10,4 +11,7 @@ export const VIV = {
   writeStdin: method(StreamServiceDefinition, StreamServiceDefinition.methods.writeStdin),
   info: method(GuestServiceDefinition, GuestServiceDefinition.methods.info),
   listProcesses: method(GuestServiceDefinition, GuestServiceDefinition.methods.listProcesses),
+  awaitDevice: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.awaitDevice),
+  releaseDevice: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.releaseDevice),
+  awaitGone: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.awaitGone),
 } as const;

@@ -1,3 +1,4 @@
+import type { GuestDevice } from '../../core/model/device-spec.ts';
 import type { GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey } from '../../core/ports/agent.ts';
 import type { Clock, WaitOptions } from '../../core/ports/host.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
@@ -9,13 +10,14 @@ import { orProtocolError } from '../ttrpc/message.ts';
 import { TtrpcAgent } from '../ttrpc-agent.ts';
 import type { Offsets } from './acks.ts';
 import { Acks } from './acks.ts';
+import { awaitDevice, awaitDeviceGone, releaseDevice } from './devices.ts';
 import { toGuestExit } from './exit.ts';
 import { OutputStream } from './output-stream.ts';
 import { GUEST_SERVICE, VIV } from './services.ts';
 import { writeStdin } from './stdin.ts';
 
 /** The agent's own words for them (InfoResponse.features). One that it does not know is one that it has not. */
-const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names']]);
+const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names'], ['devices-v1', 'devices']]);
 
 export interface VivAgentDeps {
   readonly clock: Clock;
@@ -70,6 +72,18 @@ export class VivAgent extends TtrpcAgent {
     const { processes } = await this.client.call(VIV.listProcesses, {}, options);
     const nowMs = this.#deps.clock.wallMs();
     return processes.map((process) => toGuestProcess(process, nowMs));
+  }
+
+  override async awaitDevice(place: string, options: WaitOptions = {}): Promise<GuestDevice> {
+    return await awaitDevice(this.client, place, options);
+  }
+
+  override async releaseDevice(place: string, options: WaitOptions = {}): Promise<void> {
+    await releaseDevice(this.client, place, options);
+  }
+
+  override async awaitDeviceGone(place: string, options: WaitOptions = {}): Promise<void> {
+    await awaitDeviceGone(this.client, place, options);
   }
 
   override async *output(key: ProcessKey, from: Offsets, options: WaitOptions = {}): AsyncGenerator<OutputEvent, void> {

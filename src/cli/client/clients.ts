@@ -7,6 +7,7 @@ import { repeatCall, type RepeatParts } from './repeat-call.ts';
 const definitions = {
   sandboxes: async () => (await import('../../gen/vivarium/v1/sandbox.ts')).SandboxServiceDefinition,
   containers: async () => (await import('../stream/output-decoding.ts')).STREAMING_CONTAINER_SERVICE,
+  devices: async () => (await import('../../gen/vivarium/v1/device.ts')).DeviceServiceDefinition,
   events: async () => (await import('../../gen/vivarium/v1/event.ts')).EventServiceDefinition,
   host: async () => (await import('../../gen/vivarium/v1/host.ts')).HostServiceDefinition,
   images: async () => (await import('../../gen/vivarium/v1/image.ts')).ImageServiceDefinition,

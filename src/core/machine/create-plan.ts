@@ -3,7 +3,7 @@ import type { Profile } from '../model/profile.ts';
 import type { StepOf } from './plans.ts';
 
 /** The parts of bringing a sandbox up. A step without its executor does not compile (daemon/services/boot-run). */
-export type CreateStep = StepOf<'create'>;
+export type CreateStep = StepOf<'create' | 'boot'>;
 
 export interface CreatePlan {
   readonly steps: readonly CreateStep[];
@@ -22,8 +22,8 @@ function resource(kind: Resource['kind'], name: string, attributes: Readonly<Rec
   return { kind, name, attributes };
 }
 
-/** Profile → steps and resources. Pure. */
-export function createPlan(profile: Profile, places: PlanPlaces): CreatePlan {
+/** Profile → steps and resources. `devices`: how many are to be plugged in again. Pure. */
+export function createPlan(profile: Profile, places: PlanPlaces, devices = 0): CreatePlan {
   const { runDir, stateDir, cgroups } = places;
   const resources = [resource('directory', runDir), resource('directory', stateDir), ...cgroups.map((place) => resource('cgroup', place))];
   const steps: CreateStep[] = ['directories', 'cgroup'];
@@ -37,5 +37,6 @@ export function createPlan(profile: Profile, places: PlanPlaces): CreatePlan {
     steps.push('agent', 'guest');
     resources.push(resource('socket', `${runDir}/agent.sock`));
   }
+  if (devices > 0) steps.push('devices');
   return { steps, resources };
 }

@@ -1,8 +1,9 @@
 import type { ContainerEventKind } from './container-machine.ts';
+import type { DeviceEventKind } from './device-machine.ts';
 import type { SandboxEventKind } from './sandbox-machine.ts';
 
-/** What a plan commits on its way: changes of the sandbox's or of a container's machine; `intent` is the record that begins a life. */
-export type PlanRecord = `sandbox:${SandboxEventKind}` | `container:${ContainerEventKind}` | 'sandbox:intent' | 'container:intent';
+/** What a plan commits on its way: changes of the sandbox's, of a container's or of a device's machine; `intent` is the record that begins a life. */
+export type PlanRecord = `sandbox:${SandboxEventKind}` | `container:${ContainerEventKind}` | `device:${DeviceEventKind}` | 'sandbox:intent' | 'container:intent' | 'device:intent';
 
 interface PlanShape {
   /** In the order in which a run takes them; a run may leave some out. */
@@ -24,8 +25,8 @@ export const PLANS = {
     failures: ['sandbox:create-failed', 'sandbox:create-stuck'],
   },
   boot: {
-    steps: ['directories', 'cgroup', 'share', 'vmm', 'agent', 'guest'],
-    records: ['sandbox:boot-requested', 'sandbox:create-succeeded', 'sandbox:started'],
+    steps: ['directories', 'cgroup', 'share', 'vmm', 'agent', 'guest', 'devices'],
+    records: ['sandbox:boot-requested', 'device:replug-requested', 'sandbox:create-succeeded', 'sandbox:started'],
     failures: ['sandbox:boot-failed', 'sandbox:create-stuck'],
   },
   pause: { steps: ['calls', 'vmm'], records: ['sandbox:pause-requested', 'sandbox:paused'], failures: [] },
@@ -61,6 +62,12 @@ export const PLANS = {
     steps: ['kill', 'guest', 'host'],
     records: ['container:delete-requested', 'container:force-delete-requested', 'container:deleted'],
     failures: [],
+  },
+  'device-attach': { steps: ['backend', 'plug', 'guest'], records: ['device:intent', 'device:attached'], failures: ['device:attach-failed', 'device:attach-stuck'] },
+  'device-detach': {
+    steps: ['let_go', 'unplug', 'guest', 'backend'],
+    records: ['device:detach-requested', 'device:unplugged', 'device:released'],
+    failures: ['device:unplug-refused', 'device:unplug-late', 'device:release-failed'],
   },
   exec: { steps: ['agent_exec'], records: [], failures: [] },
 } as const satisfies Readonly<Record<string, PlanShape>>;

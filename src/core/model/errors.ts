@@ -41,7 +41,9 @@ export type ErrorReason =
   | 'IMAGE_INVALID'
   | 'IMAGE_WRONG_PLATFORM'
   | 'IMAGE_TOO_LARGE'
-  | 'IMAGE_IN_USE';
+  | 'IMAGE_IN_USE'
+  | 'DEVICE_NOT_FOUND'
+  | 'DEVICE_IN_USE';
 
 /** One wrong field of a request. */
 export interface FieldViolation {

@@ -21,6 +21,9 @@ export type EventType =
   | 'CONTAINER_OOM'
   | 'EXEC_STARTED'
   | 'EXEC_EXITED'
+  | 'DEVICE_ATTACHED'
+  | 'DEVICE_DETACHED'
+  | 'DEVICE_CHANGED'
   | 'DAEMON_STARTED'
   | 'RESOURCE_REAPED';
 

@@ -23,6 +23,8 @@ export interface Profile {
   /** Appended after our own parameters. */
   readonly kernelParams: string;
   readonly hugepages: boolean;
+  /** Devices that can be plugged in while it runs, each into a port of its own; a microvm has none. */
+  readonly pciePorts: number;
   readonly sharedFs: 'virtiofs' | 'none';
   readonly virtiofsdPath: string;
   readonly virtiofsCache: 'auto' | 'always' | 'none';
@@ -57,6 +59,7 @@ export type ProfileKey =
   | 'image'
   | 'kernel_params'
   | 'hugepages'
+  | 'pcie_ports'
   | 'shared_fs'
   | 'virtiofsd_path'
   | 'virtiofs_cache'

@@ -1,4 +1,5 @@
 import type { ExitStatus, Cause, Condition, Mode, Phase } from './outcome.ts';
+import type { DeviceRecord } from './device-spec.ts';
 import type { Profile } from './profile.ts';
 import type { ContainerSpec, SandboxSpec } from './sandbox-spec.ts';
 import type { Resource } from './ledger.ts';
@@ -65,4 +66,6 @@ export interface SandboxRecord {
   /** Every resource of the plan under way or done, written before the first is made. */
   readonly resources: readonly Resource[];
   readonly containers: readonly ContainerRecord[];
+  /** Plugged in while it runs, in the order of asking. */
+  readonly devices: readonly DeviceRecord[];
 }

@@ -1,3 +1,4 @@
+import type { GuestDevice } from '../model/device-spec.ts';
 import type { WaitOptions } from './host.ts';
 
 /** An OCI runtime spec (runtime-spec 1.0), as far as we make and send it. */
@@ -73,9 +74,9 @@ export interface GuestInfo {
 
 /**
  * What our daemon may ask of an agent beyond the kata protocol, and what not every agent that is out there can do: guests outlive upgrades of the daemon.
- * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox.
+ * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox. `devices`: it tells what is plugged into its guest.
  */
-export type GuestFeature = 'names';
+export type GuestFeature = 'names' | 'devices';
 
 export interface GuestProcess {
   readonly key: ProcessKey;
@@ -150,6 +151,12 @@ export interface GuestAgent {
   ack(key: ProcessKey, offsets: { stdout: bigint; stderr: bigint }): void;
   /** Resolves with the accepted offset once the bytes went into the process's pipe. Repeated bytes are dropped by offset. */
   writeStdin(key: ProcessKey, offset: bigint, data: Uint8Array, eof: boolean, options?: WaitOptions): Promise<bigint>;
+  /** Resolves once the guest has a disk at this place (machine/slot-map.ts). DEADLINE with what it saw instead. The three need the feature `devices`. */
+  awaitDevice(place: string, options?: WaitOptions): Promise<GuestDevice>;
+  /** What was written to the device is on it, and nothing in the guest holds it; DEVICE_IN_USE otherwise. */
+  releaseDevice(place: string, options?: WaitOptions): Promise<void>;
+  /** Resolves once the guest has nothing at this place. DEADLINE. */
+  awaitDeviceGone(place: string, options?: WaitOptions): Promise<void>;
   /** Closes the channel; the guest goes on. */
   close(): void;
 }

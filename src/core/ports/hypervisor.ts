@@ -1,3 +1,4 @@
+import type { DeviceSpec, HostDisk } from '../model/device-spec.ts';
 import type { Mode } from '../model/outcome.ts';
 import type { ProcessIdentity } from '../model/ledger.ts';
 import type { ProcessEnd, WaitOptions } from './host.ts';
@@ -18,6 +19,8 @@ export interface VmSpec {
   readonly maxCpus: number;
   readonly memoryBytes: number;
   readonly hugepages: boolean;
+  /** Empty PCI Express ports for devices that come later. */
+  readonly pciePorts: number;
   readonly kernel: string;
   readonly initrd: string;
   readonly image: string;
@@ -47,10 +50,42 @@ export type VmEvent =
   /** The monitor's connection is gone while the process lives; the driver reconnects by itself. */
   | { readonly kind: 'monitor-lost'; readonly detail: string }
   | { readonly kind: 'monitor-back' }
+  /** The device in this port is out; also when the guest let go of it unasked. */
+  | { readonly kind: 'device-unplugged'; readonly slot: number }
+  /** The guest refuses to let go of it. */
+  | { readonly kind: 'device-unplug-refused'; readonly slot: number }
   /** A VM that was found again, against its record: each difference in words. */
   | { readonly kind: 'compared'; readonly differences: readonly string[] };
 
 export type VmStatus = 'running' | 'paused' | 'shutdown' | 'guest-panicked' | 'internal-error' | 'starting';
+
+/** One device on its way into a port. */
+export interface DevicePlug {
+  readonly slot: number;
+  readonly spec: DeviceSpec;
+  readonly host: HostDisk;
+}
+
+export type UnplugOutcome = 'unplugged' | 'refused';
+
+/** Ports, by what the VMM says is in them. */
+export interface PluggedDevices {
+  readonly devices: readonly number[];
+  /** What devices stand on: of one that is out it may still be there. */
+  readonly backends: readonly number[];
+}
+
+/** Devices that come and go while the VM runs. What is done already counts as done. All reject VMM_EXITED, VMM_FAILED, DEADLINE, or the signal's reason. */
+export interface VmDevices {
+  /** DEVICE_IN_USE when another process has it; HOST_RESOURCE with the VMM's words. */
+  addBackend(plug: DevicePlug, options?: WaitOptions): Promise<void>;
+  /** The VMM has it when this resolves; whether the guest has is the guest's to say. */
+  plug(plug: DevicePlug, options?: WaitOptions): Promise<void>;
+  /** Resolves when the VMM says that the device in this port is out, or that the guest refuses. DEADLINE: it may still go, and is told as an event then. */
+  unplug(slot: number, options?: WaitOptions): Promise<UnplugOutcome>;
+  removeBackend(slot: number, options?: WaitOptions): Promise<void>;
+  list(options?: WaitOptions): Promise<PluggedDevices>;
+}
 
 export interface VmSession {
   readonly ref: VmRef;
@@ -64,6 +99,7 @@ export interface VmSession {
   readonly consoleFiles: readonly string[];
   /** Resolves once when the VMM's process has ended. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
+  readonly devices: VmDevices;
   /** In order, one listener; events before it is set are kept. */
   onEvent(listener: (event: VmEvent) => void): void;
   status(options?: WaitOptions): Promise<VmStatus>;
@@ -103,6 +139,11 @@ export interface LaunchOptions extends WaitOptions {
   readonly cgroups?: readonly string[];
 }
 
+export interface AdoptOptions extends WaitOptions {
+  /** What its record says is in its ports; of one that is not settled the VMM may or may not have it. */
+  readonly plugged?: readonly { readonly slot: number; readonly settled: boolean }[];
+}
+
 export interface HypervisorDriver {
   readonly name: 'qemu';
   /** Cached by the binary's identity and the host's boot. Never rejects: what does not work is said in it. */
@@ -113,5 +154,5 @@ export interface HypervisorDriver {
    */
   launch(spec: VmSpec, options: LaunchOptions): Promise<VmSession>;
   /** Connects to a VM that this or an earlier daemon started. Undefined when its process is gone. */
-  adopt(ref: VmRef, spec: VmSpec, options: WaitOptions): Promise<VmSession | undefined>;
+  adopt(ref: VmRef, spec: VmSpec, options: AdoptOptions): Promise<VmSession | undefined>;
 }

@@ -5,6 +5,7 @@ import { NamespaceMode, SandboxState as SandboxStateValue } from '../../gen/viva
 import type { GetSandboxStatsResponse, Sandbox, SandboxSpec as SandboxSpecMessage, WaitSandboxResponse } from '../../gen/vivarium/v1/sandbox.ts';
 import type { SandboxOperations, SandboxStats } from '../services/facade.ts';
 import { bytes, conditionToWire, duration, modeToWire, phasesToWire, timestamp } from './convert-common.ts';
+import { deviceToWire } from './convert-device.ts';
 import { causeToWire, SANDBOX_STATES } from './enums.ts';
 
 export function sandboxToWire(record: SandboxRecord): Sandbox {
@@ -30,6 +31,7 @@ export function sandboxToWire(record: SandboxRecord): Sandbox {
     vmmArgv: [...(record.vm?.argv ?? [])],
     consoleTail: record.consoleTail,
     epoch: BigInt(record.epoch),
+    devices: record.devices.map((device) => deviceToWire(record.id, device)),
   };
 }
 

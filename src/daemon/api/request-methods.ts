@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
+import { DeviceServiceDefinition } from '../../gen/vivarium/v1/device.ts';
 import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../gen/vivarium/v1/image.ts';
@@ -43,6 +44,8 @@ export const REQUEST_METHODS: Readonly<Record<string, RequestMethod>> = {
   '/vivarium.v1.ContainerService/DeleteContainer': { subject: 'container', ...GONE },
   '/vivarium.v1.ContainerService/PauseContainer': { subject: 'container', ...AGAIN },
   '/vivarium.v1.ContainerService/ResumeContainer': { subject: 'container', ...AGAIN },
+  '/vivarium.v1.DeviceService/AttachDevice': { subject: 'sandbox', ...AGAIN },
+  '/vivarium.v1.DeviceService/DetachDevice': { subject: 'sandbox', ...GONE },
   // Their first message has the id (open-stream.ts).
   '/vivarium.v1.ContainerService/Exec': { subject: 'new-exec', ...AGAIN },
   '/vivarium.v1.ContainerService/Attach': { subject: 'container', ...AGAIN },
@@ -67,7 +70,9 @@ interface ServiceShape {
   readonly methods: Readonly<Record<string, { readonly name: string; readonly requestType: MessageType; readonly responseType: MessageType }>>;
 }
 
-const SERVICES: readonly ServiceShape[] = [SandboxServiceDefinition, ContainerServiceDefinition, GuestServiceDefinition, HostServiceDefinition, ImageServiceDefinition];
+const SERVICES: readonly ServiceShape[] = [
+  SandboxServiceDefinition, ContainerServiceDefinition, DeviceServiceDefinition, GuestServiceDefinition, HostServiceDefinition, ImageServiceDefinition,
+];
 const MESSAGES: ReadonlyMap<string, Messages> = new Map(SERVICES.flatMap(({ fullName, methods }) =>
   Object.values(methods).map(({ name, requestType, responseType }) => [`/${fullName}/${name}`, { request: requestType, response: responseType }] as const)));
 

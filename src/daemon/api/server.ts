@@ -5,6 +5,7 @@ import { ServerReflectionService } from 'nice-grpc-server-reflection';
 import { deferred } from '../../base/abort.ts';
 import { HealthDefinition } from '../../gen/grpc/health/v1/health.ts';
 import { ContainerServiceDefinition } from '../../gen/vivarium/v1/container.ts';
+import { DeviceServiceDefinition } from '../../gen/vivarium/v1/device.ts';
 import { EventServiceDefinition } from '../../gen/vivarium/v1/event.ts';
 import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
@@ -18,6 +19,7 @@ import { CallDrain } from './call-drain.ts';
 import type { DrainTimes } from './call-drain.ts';
 import { CallMiddleware } from './call-middleware.ts';
 import { ContainerService } from './container-service.ts';
+import { DeviceService } from './device-service.ts';
 import { EventService } from './event-service.ts';
 import { GuestService } from './guest-service.ts';
 import { HealthService } from './health.ts';
@@ -35,8 +37,8 @@ import { SocketFile } from './socket-file.ts';
 import { withUnknownMethods } from './unknown-method.ts';
 
 const SERVICE_NAMES = [
-  SandboxServiceDefinition.fullName, ContainerServiceDefinition.fullName, EventServiceDefinition.fullName, HostServiceDefinition.fullName, GuestServiceDefinition.fullName,
-  ImageServiceDefinition.fullName,
+  SandboxServiceDefinition.fullName, ContainerServiceDefinition.fullName, DeviceServiceDefinition.fullName, EventServiceDefinition.fullName, HostServiceDefinition.fullName,
+  GuestServiceDefinition.fullName, ImageServiceDefinition.fullName,
 ];
 
 export interface ApiServerParts {
@@ -85,6 +87,7 @@ export class ApiServer {
       .use(requests.middleware);
     server.add(ENCODED_SANDBOX_SERVICE, new SandboxService(parts.services.sandboxes));
     server.add(STREAMING_CONTAINER_SERVICE, new ContainerService(parts.services.containers, requests, { logger: parts.logger, clock: parts.clock }));
+    server.add(DeviceServiceDefinition, new DeviceService(parts.services.devices));
     server.add(EventServiceDefinition, new EventService(parts.services.events));
     server.add(HostServiceDefinition, new HostService(parts.services.host));
     server.add(GuestServiceDefinition, new GuestService(parts.services.guests));

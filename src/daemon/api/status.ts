@@ -48,6 +48,8 @@ export const STATUS_OF_REASON = {
   IMAGE_WRONG_PLATFORM: Status.FAILED_PRECONDITION,
   IMAGE_TOO_LARGE: Status.FAILED_PRECONDITION,
   IMAGE_IN_USE: Status.FAILED_PRECONDITION,
+  DEVICE_NOT_FOUND: Status.NOT_FOUND,
+  DEVICE_IN_USE: Status.FAILED_PRECONDITION,
 } as const satisfies Record<ErrorReason, Status>;
 
 /** ErrorInfo.domain of every error that we make. */

@@ -22,6 +22,7 @@ const CONTAINER_STATES: Partial<Record<ContainerRecord['state'], EventType>> = {
 /** What watchers are told of a change that is on disk now. Pure. Two events when a container's start makes its sandbox a running one. */
 export function announcements(before: SandboxRecord, change: Change, outcome: Outcome, atMs: number): readonly DomainEvent[] {
   if (outcome.kind === 'ignored') return [];
+  if (outcome.device !== undefined) return deviceEvents(outcome.record, outcome.device, atMs);
   const type = eventType(before, change, outcome);
   const first = type === undefined ? [] : [event(type, outcome.record, outcome.container?.record, atMs)];
   const runs = outcome.container !== undefined && before.state === 'ready' && outcome.record.state === 'running';
@@ -38,6 +39,15 @@ export function conditionEvents(before: SandboxRecord, now: SandboxRecord, atMs:
     type: 'SANDBOX_CONDITION', atMs, sandboxId: now.id, containerId: '', name: now.name, message, attributes: { condition: name, active: String(active) },
   });
   return [...began.map(({ name, message }) => tell(name, message, true)), ...ended.map(({ name }) => tell(name, `${name} is over`, false))];
+}
+
+/** One that was never attached and is gone again was never there for anybody but its caller, who is told. */
+function deviceEvents(record: SandboxRecord, { record: device, before, gone }: NonNullable<(Outcome & { kind: 'changed' })['device']>, atMs: number): readonly DomainEvent[] {
+  if (device.state === before && !gone) return [];
+  const type = gone ? 'DEVICE_DETACHED' : device.state === 'attached' ? 'DEVICE_ATTACHED' : 'DEVICE_CHANGED';
+  if (before === 'gone' || (gone && device.attachedAtMs === undefined)) return [];
+  const attributes = { device: device.id, state: gone ? 'gone' : device.state, path: device.host.path };
+  return [{ type, atMs, sandboxId: record.id, containerId: '', name: record.name, message: device.detail, attributes }];
 }
 
 function event(type: EventType, record: SandboxRecord, container: ContainerRecord | undefined, atMs: number): DomainEvent {

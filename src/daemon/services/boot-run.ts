@@ -6,6 +6,7 @@ import type { Cause, Mode } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { GuestInfo } from '../../core/ports/agent.ts';
 import type { RunOptions } from './change.ts';
+import { replug } from './device-runs.ts';
 import { cgroupFiles, cgroupPlaces, removeCgroups } from './sandbox-cgroups.ts';
 import { guestDeath } from './guest-death.ts';
 import { planFor } from './new-sandbox.ts';
@@ -102,6 +103,11 @@ const STEPS: Readonly<Record<CreateStep, StepExecutor>> = {
     },
     undo: async () => undefined,
   },
+  devices: {
+    run: async ({ unit, signal, timer }) => { await replug(unit, timer, { signal }); },
+    // They go with the VM, and their records with its state.
+    undo: async () => undefined,
+  },
 };
 
 function lines(keyword: string, words: readonly string[]): readonly string[] {
@@ -126,7 +132,7 @@ export async function endVm(unit: SandboxUnit): Promise<void> {
 export async function bootRun(unit: SandboxUnit, options: RunOptions, signal: AbortSignal): Promise<void> {
   const timer = options.timer ?? new PhaseTimer(unit.deps.clock);
   const { deps, record } = unit;
-  const plan = planFor(deps, unit.id, record.profile);
+  const plan = planFor(deps, unit.id, record.profile, record.devices.length);
   const undo = new UndoStack();
   using limit = deadline({
     ms: record.profile.createTimeoutMs,

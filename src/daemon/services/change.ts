@@ -1,7 +1,9 @@
 import type { ContainerEventKind } from '../../core/machine/container-machine.ts';
 import { CONTAINER_TABLE, type ContainerMachineState } from '../../core/machine/container-machine.ts';
+import { DEVICE_TABLE, withoutVm, type DeviceEventKind, type DeviceMachineState } from '../../core/machine/device-machine.ts';
 import { SANDBOX_TABLE, type SandboxEffect, type SandboxEventKind } from '../../core/machine/sandbox-machine.ts';
 import { step } from '../../core/machine/table.ts';
+import type { DeviceRecord } from '../../core/model/device-spec.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { ContainerRecord, SandboxRecord } from '../../core/model/record.ts';
 import { withCondition, withoutCondition } from './conditions.ts';
@@ -23,6 +25,8 @@ export type Change =
   | { readonly target: 'sandbox'; readonly kind: SandboxEventKind; readonly patch?: Partial<SandboxRecord>; readonly run?: RunOptions }
   | { readonly target: 'container'; readonly id: string; readonly kind: ContainerEventKind; readonly patch?: Partial<ContainerRecord> }
   | { readonly target: 'new-container'; readonly container: ContainerRecord }
+  | { readonly target: 'device'; readonly id: string; readonly kind: DeviceEventKind; readonly patch?: Partial<DeviceRecord> }
+  | { readonly target: 'new-device'; readonly device: DeviceRecord }
   /** Facts that move no state. */
   | { readonly target: 'facts'; readonly what: 'labels'; readonly patch: Partial<SandboxRecord> }
   /** Begins, changes its words, or (without a message) ends. */
@@ -30,9 +34,9 @@ export type Change =
 
 export type Outcome =
   | { readonly kind: 'ignored' }
-  | { readonly kind: 'changed'; readonly record: SandboxRecord; readonly gone: boolean; readonly effects: readonly SandboxEffect[]; readonly container?: { readonly record: ContainerRecord; readonly before: ContainerMachineState; readonly gone: boolean } };
+  | { readonly kind: 'changed'; readonly record: SandboxRecord; readonly gone: boolean; readonly effects: readonly SandboxEffect[]; readonly container?: { readonly record: ContainerRecord; readonly before: ContainerMachineState; readonly gone: boolean }; readonly device?: { readonly record: DeviceRecord; readonly before: DeviceMachineState; readonly gone: boolean } };
 
-/** Pure: record + change → record + effects. Throws WRONG_STATE or CONTAINER_NOT_FOUND. First cause wins. */
+/** Pure: record + change → record + effects. Throws WRONG_STATE, CONTAINER_NOT_FOUND or DEVICE_NOT_FOUND. First cause wins. */
 export function apply(record: SandboxRecord, change: Change): Outcome {
   switch (change.target) {
     case 'sandbox':
@@ -41,6 +45,10 @@ export function apply(record: SandboxRecord, change: Change): Outcome {
       return containerChange(record, change.id, change.kind, change.patch ?? {});
     case 'new-container':
       return newContainer(record, change.container);
+    case 'device':
+      return deviceChange(record, change.id, change.kind, change.patch ?? {});
+    case 'new-device':
+      return newDevice(record, change.device);
     case 'condition':
       return conditionChange(record, change);
     case 'facts':
@@ -69,7 +77,8 @@ function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Par
   const started = state === 'running' ? true : kind === 'boot-requested' ? undefined : record.started;
   // A boot that fails for an end of its VM has its own words. Only here is it known whether the boot was over when its VM ended.
   const facts = state === 'creating' && (kind === 'vm-ended' || kind === 'share-ended') ? {} : patch;
-  return { kind: 'changed', record: { ...base, ...facts, ...first, state, started, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+  const devices = state === 'stopped' || state === 'failed' ? withoutVm(base.devices) : base.devices;
+  return { kind: 'changed', record: { ...base, ...facts, ...first, state, started, devices, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
 }
 
 /** The end of a sandbox that nothing else has ended is its operator's wish, from the moment of the request: whatever ends meanwhile follows from that. */
@@ -106,6 +115,30 @@ function containerChange(record: SandboxRecord, id: string, kind: ContainerEvent
   const starts = changed.state === 'running' && record.state === 'ready';
   const moved = starts ? ({ state: 'running', started: true } as const) : {};
   return { kind: 'changed', record: { ...record, containers, ...moved, epoch: record.epoch + 1 }, gone: false, effects: [], container: { record: changed, before: container.state, gone } };
+}
+
+function newDevice(record: SandboxRecord, device: DeviceRecord): Outcome {
+  if (record.state !== 'ready' && record.state !== 'running') throw wrongState(record, 'attach a device');
+  const next = { ...record, devices: [...record.devices, device], epoch: record.epoch + 1 };
+  return { kind: 'changed', record: next, gone: false, effects: [], device: { record: device, before: 'gone', gone: false } };
+}
+
+/** What happened to a device that is not known any more is old news; what is asked of it is refused. */
+function deviceChange(record: SandboxRecord, id: string, kind: DeviceEventKind, patch: Partial<DeviceRecord>): Outcome {
+  const device = record.devices.find((candidate) => candidate.id === id);
+  if (device === undefined) {
+    if (!kind.endsWith('-requested')) return { kind: 'ignored' };
+    throw new DomainError('DEVICE_NOT_FOUND', `no device ${id} in sandbox ${record.name}`, { sandboxId: record.id, remedy: 'see what there is with "viv device ls"' });
+  }
+  const next = step(DEVICE_TABLE, device.state, kind);
+  if (next.kind === 'ignored') return { kind: 'ignored' };
+  if (next.kind === 'refused') {
+    throw new DomainError('WRONG_STATE', `cannot ${words(kind)}: device ${id} is ${device.state}`, { sandboxId: record.id, remedy: 'try again in a moment', facts: { state: device.state } });
+  }
+  const gone = next.to === 'gone';
+  const changed: DeviceRecord = { ...device, ...patch, state: next.to === 'gone' ? device.state : next.to };
+  const devices = gone ? record.devices.filter((other) => other !== device) : record.devices.map((other) => (other === device ? changed : other));
+  return { kind: 'changed', record: { ...record, devices, epoch: record.epoch + 1 }, gone: false, effects: [], device: { record: changed, before: device.state, gone } };
 }
 
 const REMEDIES: Partial<Record<SandboxRecord['state'], string>> = {

@@ -1,6 +1,8 @@
+import type { DeviceSpec } from '../../core/model/device-spec.ts';
 import type { Profile } from '../../core/model/profile.ts';
 import type { AgentConnector, GuestAgent } from '../../core/ports/agent.ts';
 import type { Cgroups } from '../../core/ports/cgroups.ts';
+import type { DeviceDriver, HotplugQueue } from '../../core/ports/device.ts';
 import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
 import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
@@ -11,6 +13,7 @@ import type { CheckpointStore } from '../../core/ports/stores.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import type { GracePeriod } from '../../base/grace-period.ts';
 import type { Admission } from './admission.ts';
+import type { DiskUses } from './disk-uses.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Places } from './places.ts';
 
@@ -68,6 +71,11 @@ export interface Deps {
   /** Who is inside has resolved an image that no record holds yet. */
   readonly resolving: GracePeriod;
   readonly directories: Directories;
+  /** By kind. */
+  readonly devices: Readonly<Record<DeviceSpec['what']['kind'], DeviceDriver>>;
+  readonly disks: DiskUses;
+  /** One for each sandbox. */
+  readonly hotplugQueue: () => HotplugQueue;
   readonly cgroups: Cgroups;
   readonly profiles: ProfileSource;
   readonly guests: GuestSource;

@@ -1,3 +1,4 @@
+import type { DeviceRecord, DeviceSpec } from '../../core/model/device-spec.ts';
 import type { DomainEvent } from '../../core/model/events.ts';
 import type { Cause, ExitStatus, Mode, Phase } from '../../core/model/outcome.ts';
 import type { ContainerRecord, ContainerState, SandboxRecord, SandboxState } from '../../core/model/record.ts';
@@ -140,6 +141,20 @@ export interface ContainerOperations {
   attach(ref: string, how: { readonly stdin: boolean; readonly replay: boolean; readonly from: Offsets | undefined; readonly start: boolean }, options: MutateOptions): Promise<ProcessStream>;
 }
 
+export interface DeviceView {
+  readonly sandboxId: string;
+  readonly device: DeviceRecord;
+}
+
+export interface DeviceOperations {
+  /** Once VMM and guest both say that it is there. The same id and spec again find the first. */
+  attach(sandboxRef: string, spec: DeviceSpec, options: MutateOptions): Promise<{ readonly device: DeviceView; readonly phases: readonly Phase[] }>;
+  /** Once VMM and guest both say that it is gone. DEADLINE: it stays unplugging, and goes when the guest lets go of it. */
+  detach(sandboxRef: string, deviceId: string, how: { readonly force: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
+  get(sandboxRef: string, deviceId: string): DeviceView;
+  list(sandboxRef: string): { readonly devices: readonly DeviceView[]; readonly freeSlots: number };
+}
+
 export type WatchedEvent =
   | { readonly kind: 'event'; readonly cursor: string; readonly event: DomainEvent }
   | { readonly kind: 'lost'; readonly afterCursor: string; readonly nextCursor: string };
@@ -216,6 +231,7 @@ export interface GuestOperations {
 export interface Services {
   readonly sandboxes: SandboxOperations;
   readonly containers: ContainerOperations;
+  readonly devices: DeviceOperations;
   readonly events: EventOperations;
   readonly host: HostOperations;
   readonly guests: GuestOperations;

@@ -41,12 +41,13 @@ export async function newSandbox(deps: Deps, id: string, spec: SandboxSpec): Pro
     guest: undefined,
     resources: plan.resources,
     containers: [],
+    devices: [],
   };
 }
 
 /** What is done to bring a sandbox up, and everything that it may leave on this host. */
-export function planFor(deps: Pick<Deps, 'places' | 'cgroups'>, id: string, profile: Profile): CreatePlan {
-  return createPlan(profile, { runDir: deps.places.runDir(id), stateDir: deps.places.stateDir(id), cgroups: deps.cgroups.places(shortId(id)) });
+export function planFor(deps: Pick<Deps, 'places' | 'cgroups'>, id: string, profile: Profile, devices = 0): CreatePlan {
+  return createPlan(profile, { runDir: deps.places.runDir(id), stateDir: deps.places.stateDir(id), cgroups: deps.cgroups.places(shortId(id)) }, devices);
 }
 
 async function vmSpecOf(deps: Deps, id: string, profile: Profile, size: ReturnType<typeof vmSize>): Promise<VmSpec> {
@@ -64,6 +65,7 @@ async function vmSpecOf(deps: Deps, id: string, profile: Profile, size: ReturnTy
     maxCpus: size.maxCpus,
     memoryBytes: size.memoryBytes,
     hugepages: profile.hugepages,
+    pciePorts: profile.machine === 'q35' ? profile.pciePorts : 0,
     kernel: guest.kernel,
     initrd: guest.initrd,
     image: profile.image,

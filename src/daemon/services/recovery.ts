@@ -8,6 +8,7 @@ import type { AgentHandle } from './agent-handle.ts';
 import { judgeProcess, type CauseOfEnd } from './cause-of-end.ts';
 import type { Containers } from './container-operations.ts';
 import type { Deps } from './deps.ts';
+import { pluggedIn, settleDevices } from './device-settle.ts';
 import { foundExec } from './found-exec.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
@@ -153,7 +154,7 @@ export class Recovery {
     }
     const run = new PlanRun(unit, 'recover', new PhaseTimer(deps.clock));
     const { vm, vmSpec } = before;
-    const session = await run.step('vmm', () => deps.hypervisor.adopt(vm, vmSpec, {}));
+    const session = await run.step('vmm', () => deps.hypervisor.adopt(vm, vmSpec, { plugged: pluggedIn(before) }));
     if (session === undefined) {
       const { cause, detail } = await this.#judgeAbsent(unit, 'vmm');
       await this.#ended(unit, cause, `while the daemon was away, ${detail}`);
@@ -175,6 +176,7 @@ export class Recovery {
     if (status === 'paused') {
       this.#expectAgent(unit, before);
       await unit.actor.commit({ target: 'sandbox', kind: 'found-paused' });
+      settleDevices(unit);
       return;
     }
     if (status !== 'running') {
@@ -184,6 +186,7 @@ export class Recovery {
     await this.#meetAgent(unit, before, run);
     const runs = unit.record.containers.some((container) => container.state === 'running' || container.state === 'paused');
     await unit.actor.commit({ target: 'sandbox', kind: runs ? 'found-running' : 'found-ready' });
+    settleDevices(unit);
   }
 
   /** What runs in it is not known until it has told, or until it has ended. */

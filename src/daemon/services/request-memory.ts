@@ -19,6 +19,8 @@ export const MEMORY_OF_REASON: Readonly<Record<ErrorReason, Memory>> = {
   SANDBOX_NOT_FOUND: 'final',
   CONTAINER_NOT_FOUND: 'final',
   EXEC_NOT_FOUND: 'final',
+  DEVICE_NOT_FOUND: 'final',
+  DEVICE_IN_USE: 'final',
   IMAGE_NOT_FOUND: 'final',
   GUEST_NOT_FOUND: 'final',
   PROFILE_NOT_FOUND: 'final',

@@ -182,8 +182,7 @@ export class SandboxActor {
 
   async #betweenRecordAndEffects(failpoints: Failpoints, change: Change): Promise<void> {
     if (change.target === 'facts' || change.target === 'condition') return;
-    const record: PlanRecord = change.target === 'new-container' ? 'container:intent' : change.target === 'sandbox' ? `sandbox:${change.kind}` : `container:${change.kind}`;
-    await failpoints.reach(`record/${record}`, this.#record.name);
+    await failpoints.reach(`record/${planRecord(change)}`, this.#record.name);
   }
 
   /** By way of the mailbox, so that no older record is ever written over a newer one. */
@@ -229,6 +228,22 @@ function isAsStored(record: SandboxRecord, stored: SandboxRecord): boolean {
   return keys.every((key) => key === 'epoch' || record[key] === stored[key]);
 }
 
+/** As the plans name it. */
+function planRecord(change: Exclude<Change, { readonly target: 'facts' | 'condition' }>): PlanRecord {
+  switch (change.target) {
+    case 'new-container':
+      return 'container:intent';
+    case 'new-device':
+      return 'device:intent';
+    case 'sandbox':
+      return `sandbox:${change.kind}`;
+    case 'container':
+      return `container:${change.kind}`;
+    case 'device':
+      return `device:${change.kind}`;
+  }
+}
+
 /** A caller waits for it and can be refused; anything else has happened already. */
 function isRequest(change: Change): boolean {
   switch (change.target) {
@@ -236,7 +251,10 @@ function isRequest(change: Change): boolean {
       return change.kind.endsWith('-requested') && change.kind !== 'stop-requested' && !change.kind.includes('delete');
     case 'container':
       return change.kind === 'start-requested' || change.kind === 'pause-requested';
+    case 'device':
+      return change.kind.endsWith('-requested');
     case 'new-container':
+    case 'new-device':
       return true;
     case 'facts':
       return true;

@@ -6,6 +6,7 @@ import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { Cause } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { AgentEvent } from '../../core/ports/agent.ts';
+import type { HotplugQueue } from '../../core/ports/device.ts';
 import type { ProcessEnd } from '../../core/ports/host.ts';
 import type { VmEvent, VmSession } from '../../core/ports/hypervisor.ts';
 import type { Share } from '../../core/ports/storage.ts';
@@ -15,6 +16,7 @@ import { judge, judgeProcess } from './cause-of-end.ts';
 import type { RunOptions } from './change.ts';
 import type { Deps } from './deps.ts';
 import { SandboxActor } from './sandbox-actor.ts';
+import { deviceTold, settleDevices } from './device-settle.ts';
 import { SilenceLimit } from './silence-limit.ts';
 import type { ContainerUnit } from './container-unit.ts';
 
@@ -44,6 +46,9 @@ export class SandboxUnit {
   readonly #serial = new Serial();
   /** A pause of the VM waits for calls to its guest that are under way, and later calls wait for the pause. */
   readonly gate = new Gate();
+  readonly hotplug: HotplugQueue;
+  /** Ports in which the VMM has something that no record knows: not to be given away. */
+  strangeSlots: readonly number[] = [];
   #run: LastRun | undefined;
   #hint: { readonly cause: Cause; readonly detail: string } | undefined;
   session: VmSession | undefined;
@@ -58,6 +63,7 @@ export class SandboxUnit {
     this.log = deps.log.child({ sandbox: record.id });
     this.actor = new SandboxActor(deps, record, stored);
     this.#runs = runs;
+    this.hotplug = deps.hotplugQueue();
     this.#silence = new Map([
       ['monitor_unreachable', this.#silenceLimit('VMM_HUNG', record.profile.vmmHungTimeoutMs, 'its monitor')],
       ['agent_unreachable', this.#silenceLimit('AGENT_LOST', record.profile.agentLostTimeoutMs, "its guest's agent")],
@@ -184,6 +190,12 @@ export class SandboxUnit {
         return;
       case 'monitor-back':
         void this.condition('monitor_unreachable', undefined);
+        // What came meanwhile was not heard.
+        settleDevices(this);
+        return;
+      case 'device-unplugged':
+      case 'device-unplug-refused':
+        deviceTold(this, event);
         return;
       case 'paused':
       case 'resumed':

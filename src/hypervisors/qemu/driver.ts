@@ -2,7 +2,7 @@ import { linkSignals, raceSignal, reasonOf, throwIfAborted } from '../../base/ab
 import { UndoStack } from '../../base/async-stack.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { Clock, Files, Launcher, ProcessEnd, SocketDialer, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
-import type { HypervisorDriver, HypervisorInfo, LaunchOptions, VmEvent, VmRef, VmSession, VmSpec } from '../../core/ports/hypervisor.ts';
+import type { AdoptOptions, HypervisorDriver, HypervisorInfo, LaunchOptions, VmEvent, VmRef, VmSession, VmSpec } from '../../core/ports/hypervisor.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import { formatVersion } from './version.ts';
 import { chooseAccelerator } from './accel.ts';
@@ -73,7 +73,7 @@ export class QemuDriver implements HypervisorDriver {
     return session;
   }
 
-  async adopt(ref: VmRef, spec: VmSpec, options: WaitOptions): Promise<VmSession | undefined> {
+  async adopt(ref: VmRef, spec: VmSpec, options: AdoptOptions): Promise<VmSession | undefined> {
     const { launcher, logger } = this.#parts;
     const paths = vmPaths(ref.runDir);
     const process = await launcher.adopt(paths.launcher, options);
@@ -109,9 +109,9 @@ export class QemuDriver implements HypervisorDriver {
   }
 
   /** The VMM is asked what its VM has; what is not as recorded is told and changes nothing. */
-  async #compare(session: QemuSession, monitor: Monitor, spec: VmSpec, options: WaitOptions): Promise<void> {
+  async #compare(session: QemuSession, monitor: Monitor, spec: VmSpec, options: AdoptOptions): Promise<void> {
     try {
-      session.take({ kind: 'compared', differences: differences(inventoryOf(spec), await askInventory(monitor, options)) });
+      session.take({ kind: 'compared', differences: differences(inventoryOf(spec, options.plugged), await askInventory(monitor, options)) });
     } catch (error) {
       throwIfAborted(options.signal);
       this.#parts.logger.warn({ err: error, vm: spec.name }, 'a VM that was found again did not tell what it has');

@@ -1,6 +1,8 @@
 import type { WaitOptions } from '../../core/ports/host.ts';
-import type { VmSpec } from '../../core/ports/hypervisor.ts';
+import type { AdoptOptions, VmSpec } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
+import { deviceId, nodeName } from './hotplug-block.ts';
+import { portIds } from './root-ports.ts';
 
 /** What a VM is made of, as far as it can change while it runs. */
 export interface VmInventory {
@@ -34,18 +36,31 @@ export async function askInventory(monitor: Asked, options: WaitOptions): Promis
   };
 }
 
-/** What argv gave it (argv.ts): nothing is plugged later yet. */
-export function inventoryOf(spec: VmSpec): VmInventory {
-  return { cpus: spec.cpus, memoryBytes: spec.memoryBytes, blockNodes: spec.image === '' ? [] : ['image0'], devices: spec.agentPort ? ['serial0'] : [] };
+/** What its record says: what argv gave it (argv.ts), and what was plugged in since. */
+export interface RecordedInventory extends VmInventory {
+  /** Names of nodes and devices that were on their way in or out: they are looked after on their own. */
+  readonly moving: ReadonlySet<string>;
+}
+
+export function inventoryOf(spec: VmSpec, plugged: NonNullable<AdoptOptions['plugged']> = []): RecordedInventory {
+  const settled = plugged.filter((device) => device.settled);
+  return {
+    cpus: spec.cpus,
+    memoryBytes: spec.memoryBytes,
+    blockNodes: [...(spec.image === '' ? [] : ['image0']), ...settled.map(({ slot }) => nodeName(slot))],
+    devices: [...(spec.agentPort ? ['serial0'] : []), ...portIds(spec), ...settled.map(({ slot }) => deviceId(slot))],
+    moving: new Set(plugged.filter((device) => !device.settled).flatMap(({ slot }) => [nodeName(slot), deviceId(slot)])),
+  };
 }
 
 /** Each difference in words; none when the VM has what its record says. */
-export function differences(recorded: VmInventory, found: VmInventory): readonly string[] {
+export function differences(recorded: RecordedInventory, found: VmInventory): readonly string[] {
+  const still = (names: readonly string[]): readonly string[] => names.filter((name) => !recorded.moving.has(name));
   return [
     ...(found.cpus === recorded.cpus ? [] : [`${found.cpus} vCPUs instead of ${recorded.cpus}`]),
     ...(found.memoryBytes === recorded.memoryBytes ? [] : [`${found.memoryBytes} bytes of memory instead of ${recorded.memoryBytes}`]),
-    ...listed('block node', recorded.blockNodes, found.blockNodes),
-    ...listed('device', recorded.devices, found.devices),
+    ...listed('block node', recorded.blockNodes, still(found.blockNodes)),
+    ...listed('device', recorded.devices, still(found.devices)),
   ];
 }
 

@@ -4,6 +4,7 @@ import type { Clock, ProcessEnd, SupervisedProcess, WaitOptions } from '../../co
 import type { VmEvent, VmRef, VmSession, VmStatus } from '../../core/ports/hypervisor.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import { QmpClosedError } from '../qmp/errors.ts';
+import { QemuHotplug } from './hotplug.ts';
 import { DEATH_GRACE_MS } from './monitor.ts';
 import type { Monitor } from './monitor.ts';
 import type { VmPaths } from './paths.ts';
@@ -33,6 +34,7 @@ export class QemuSession implements VmSession {
   readonly agentSocket: string | undefined;
   readonly consoleSocket: string;
   readonly consoleFiles: readonly string[];
+  readonly devices: QemuHotplug;
   readonly #parts: SessionParts;
   readonly #monitor: Monitor;
   readonly #early: VmEvent[] = [];
@@ -47,6 +49,12 @@ export class QemuSession implements VmSession {
     this.agentSocket = parts.agentPort ? parts.paths.agentSocket : undefined;
     this.consoleSocket = parts.paths.consoleSocket;
     this.consoleFiles = parts.paths.consoleFiles;
+    this.devices = new QemuHotplug({
+      execute: (command, args, options) => this.#whileAlive(() => monitor.execute(command, args, options)),
+      ended: parts.process.ended,
+      exited: exitedError,
+      clock: parts.clock,
+    });
     void parts.process.ended.then(() => { monitor[Symbol.dispose](); });
   }
 
@@ -69,6 +77,7 @@ export class QemuSession implements VmSession {
     // The stop of the clock that comes with an end is no pause, and the first end counts.
     if (this.#guestEnded && (isEnd || event.kind === 'paused')) return;
     if (isEnd) this.#guestEnded = true;
+    this.devices.heard(event);
     if (this.#listener !== undefined) this.#listener(event);
     else if (this.#early.length < EARLY_EVENTS) this.#early.push(event);
     if (event.kind === 'guest-shutdown' || event.kind === 'guest-reboot') {

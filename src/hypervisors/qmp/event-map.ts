@@ -1,4 +1,5 @@
 import type { VmEvent } from '../../core/ports/hypervisor.ts';
+import { slotOfDevice } from '../qemu/hotplug-block.ts';
 import type { QmpEvent } from './protocol.ts';
 
 /** What a monitor's event means to us; undefined for those that mean nothing. Pure. */
@@ -14,9 +15,19 @@ export function toVmEvent({ event, data }: QmpEvent): VmEvent | undefined {
       return data['guest'] === true ? { kind: 'guest-reboot' } : undefined;
     case 'GUEST_PANICKED':
       return { kind: 'guest-panic', detail: panicDetail(data['info']) };
+    case 'DEVICE_DELETED':
+      return ofDevice('device-unplugged', data);
+    case 'DEVICE_UNPLUG_GUEST_ERROR':
+      return ofDevice('device-unplug-refused', data);
     default:
       return undefined;
   }
+}
+
+/** A device's children go first and have no id, only a path below it: their going is not its own. */
+function ofDevice(kind: 'device-unplugged' | 'device-unplug-refused', data: QmpEvent['data']): VmEvent | undefined {
+  const slot = typeof data['device'] === 'string' ? slotOfDevice(data['device']) : undefined;
+  return slot === undefined ? undefined : { kind, slot };
 }
 
 /** Only the guest's own wish counts: an end that we asked for is heard as the process's end. QEMU says `guest` since 2.10, `reason` since 4.0. */

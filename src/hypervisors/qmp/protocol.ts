@@ -33,6 +33,10 @@ export interface QmpCommands {
   'query-memory-size-summary': { readonly arguments: NoArguments; readonly result: { readonly 'base-memory': number; readonly 'plugged-memory'?: number } };
   'query-named-block-nodes': { readonly arguments: { readonly flat?: boolean }; readonly result: readonly { readonly 'node-name'?: string }[] };
   'qom-list': { readonly arguments: { readonly path: string }; readonly result: readonly { readonly name: string; readonly type: string }[] };
+  'blockdev-add': { readonly arguments: Readonly<Record<string, unknown>>; readonly result: unknown };
+  'blockdev-del': { readonly arguments: { readonly 'node-name': string }; readonly result: unknown };
+  'device_add': { readonly arguments: Readonly<Record<string, unknown>>; readonly result: unknown };
+  'device_del': { readonly arguments: { readonly id: string }; readonly result: unknown };
   'stop': { readonly arguments: NoArguments; readonly result: unknown };
   'cont': { readonly arguments: NoArguments; readonly result: unknown };
   'system_powerdown': { readonly arguments: NoArguments; readonly result: unknown };

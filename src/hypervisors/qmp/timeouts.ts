@@ -16,6 +16,11 @@ const TABLE: Readonly<Record<QmpCommand, keyof typeof CLASSES>> = {
   'query-memory-size-summary': 'quick',
   'query-named-block-nodes': 'quick',
   'qom-list': 'quick',
+  // Opening and closing an image may wait for its disk.
+  'blockdev-add': 'blockIo',
+  'blockdev-del': 'blockIo',
+  'device_add': 'blockIo',
+  'device_del': 'quick',
   // Both drain the block devices before they answer.
   'stop': 'blockIo',
   'cont': 'blockIo',

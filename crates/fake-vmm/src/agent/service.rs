@@ -2,6 +2,7 @@
 
 use crate::agent::wire::{Builder, Message};
 use crate::agent::{containers, processes};
+use crate::disks::GuestDisk;
 use crate::faults::Faults;
 use crate::guest::reply::{Answer, Code, Replies};
 use crate::guest::Guest;
@@ -25,6 +26,8 @@ pub struct Facts {
     pub boot_id: String,
     /// The guest's clock.
     pub now: Duration,
+    /// Those that its kernel has found.
+    pub disks: Vec<GuestDisk>,
 }
 
 /// What a call leads to beyond its answer.
@@ -58,6 +61,7 @@ pub fn handle(service: &str, mut call: Call<'_>) -> Effect {
         "grpc.AgentService" => agent(&mut call, &mut effect),
         "vivarium.agent.v1.StreamService" => processes::stream_service(&mut call),
         "vivarium.agent.v1.GuestService" => guest_service(&mut call),
+        "vivarium.agent.v1.DeviceService" => device_service(&call),
         _ => fail(Code::InvalidArgument, format!("service {service} is not known")),
     };
     if let Some(answer) = outcome {
@@ -155,7 +159,7 @@ fn guest_service(call: &mut Call<'_>) -> Outcome {
                 .number(7, facts.cpus.into())
                 .text(8, "streams-v1")
                 .text(8, "link-v1");
-            let info = if call.faults.has("agent-old") { info } else { info.text(8, "names-v1") };
+            let info = if call.faults.has("agent-old") { info } else { info.text(8, "names-v1").text(8, "devices-v1") };
             Some(Ok(info.finish()))
         }
         "Events" => {
@@ -164,5 +168,20 @@ fn guest_service(call: &mut Call<'_>) -> Outcome {
         }
         "ListProcesses" => Some(Ok(processes::list(call.guest).finish())),
         method => unknown(method),
+    }
+}
+
+/// What takes a guest a moment is so at once here: what is not there at once never comes.
+fn device_service(call: &Call<'_>) -> Outcome {
+    let place = call.request.text(1);
+    let disk = call.facts.disks.iter().find(|disk| disk.place == place);
+    match (call.method, disk) {
+        ("AwaitDevice", Some(disk)) => {
+            Some(Ok(Builder::new().text(1, &disk.pci_address).text(2, &disk.path).number(3, disk.size_bytes).text(4, &disk.serial).finish()))
+        }
+        ("AwaitDevice", None) => fail(Code::DeadlineExceeded, format!("the guest saw no device at {place}")),
+        ("AwaitGone", Some(_)) => fail(Code::DeadlineExceeded, format!("the guest still had a device at {place}")),
+        ("AwaitGone", None) | ("ReleaseDevice", _) => empty(),
+        (method, _) => unknown(method),
     }
 }

@@ -5,6 +5,7 @@
 #[repr(u32)]
 pub enum Code {
     InvalidArgument = 3,
+    DeadlineExceeded = 4,
     NotFound = 5,
     AlreadyExists = 6,
     FailedPrecondition = 9,

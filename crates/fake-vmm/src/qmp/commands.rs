@@ -105,6 +105,7 @@ fn devices(vm: &mut Vm, name: &str, arguments: &Value) -> Option<Outcome> {
             if !id.is_empty() && vm.devices.iter().any(|(known, _)| *known == id) {
                 return Err(Generic(format!("Duplicate device ID '{id}'")));
             }
+            vm.disks.plug(&id, arguments).map_err(Generic)?;
             vm.devices.push((id, driver));
             nothing()
         })),
@@ -115,18 +116,24 @@ fn devices(vm: &mut Vm, name: &str, arguments: &Value) -> Option<Outcome> {
             if vm.leaving.iter().any(|(_, leaving)| *leaving == id) {
                 return Err(Generic(format!("Device {id} is already in the process of unplug")));
             }
-            if !vm.faults.has("device-del-hangs") {
+            if vm.faults.has("unplug-refused") {
+                let data = object([("device", Value::from(id.as_str())), ("path", Value::Str(format!("/machine/peripheral/{id}")))]);
+                vm.emit("DEVICE_UNPLUG_GUEST_ERROR", Some(data));
+            } else if !vm.faults.has("device-del-hangs") {
                 vm.leaving.push_back((vm.now() + UNPLUG_TIME, id));
             }
             nothing()
         })),
+        "blockdev-add" => Some(vm.disks.add_node(arguments).map_err(Generic).and_then(|()| nothing())),
+        "blockdev-del" => Some(text(arguments, "node-name").and_then(|name| vm.disks.remove_node(&name).map_err(Generic)).and_then(|()| nothing())),
+        "query-named-block-nodes" => Some(Ok(vm.disks.nodes())),
         _ => None,
     }
 }
 
 fn objects(vm: &Vm, name: &str, arguments: &Value) -> Option<Outcome> {
     match name {
-        "object-add" | "object-del" | "netdev_add" | "netdev_del" | "blockdev-add" | "blockdev-del" | "chardev-remove" | "getfd" | "closefd"
+        "object-add" | "object-del" | "netdev_add" | "netdev_del" | "chardev-remove" | "getfd" | "closefd"
         | "migrate-set-capabilities" | "migrate-set-parameters" | "set_link" | "block_resize" | "balloon" => Some(nothing()),
         "chardev-add" => Some(nothing()),
         "human-monitor-command" => Some(Ok(Value::from(""))),
@@ -176,7 +183,7 @@ fn queries(vm: &Vm, name: &str) -> Option<Outcome> {
         "query-chardev" => return Some(Ok(Value::Array(vm.config.chardevs.iter().map(|id| chardev(id)).collect()))),
         "query-commands" => return Some(Ok(Value::Array(COMMANDS.iter().map(|name| object([("name", Value::from(*name))])).collect()))),
         "query-machines" => return Some(Ok(Value::Array(vec![machine("pc-q35-7.2", "q35"), machine("microvm", "microvm")]))),
-        "query-memory-devices" | "query-block" | "query-named-block-nodes" | "query-pci" | "query-iothreads" | "query-block-jobs"
+        "query-memory-devices" | "query-block" | "query-pci" | "query-iothreads" | "query-block-jobs"
         | "query-rx-filter" | "query-memdev" => return Some(empty_list()),
         _ => return None,
     };

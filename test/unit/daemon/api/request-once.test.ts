@@ -3,6 +3,7 @@ import { DomainError } from '../../../../src/core/model/errors.ts';
 import { digestOf, messagesOf, REQUEST_METHODS } from '../../../../src/daemon/api/request-methods.ts';
 import { ContainerServiceDefinition, type ExecResponse } from '../../../../src/gen/vivarium/v1/container.ts';
 import { EventServiceDefinition } from '../../../../src/gen/vivarium/v1/event.ts';
+import { DeviceServiceDefinition } from '../../../../src/gen/vivarium/v1/device.ts';
 import { GuestServiceDefinition } from '../../../../src/gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../../../src/gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../../../src/gen/vivarium/v1/image.ts';
@@ -22,7 +23,7 @@ interface Method {
 }
 
 const SERVICES: readonly { readonly fullName: string; readonly methods: Readonly<Record<string, Method>> }[] = [
-  SandboxServiceDefinition, ContainerServiceDefinition, EventServiceDefinition, HostServiceDefinition, GuestServiceDefinition, ImageServiceDefinition,
+  SandboxServiceDefinition, ContainerServiceDefinition, DeviceServiceDefinition, EventServiceDefinition, HostServiceDefinition, GuestServiceDefinition, ImageServiceDefinition,
 ];
 const ALL = SERVICES.flatMap(({ fullName, methods }) => Object.values(methods).map((method) => ({ path: `/${fullName}/${method.name}`, method })));
 

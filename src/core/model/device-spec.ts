@@ -1,0 +1,72 @@
+export type BlockFormat = 'raw' | 'qcow2';
+export type BlockBus = 'virtio-blk' | 'virtio-scsi';
+export type BlockAio = 'threads' | 'native' | 'io_uring';
+export type BlockCache = 'writeback' | 'direct' | 'unsafe';
+
+/** A disk, as it is asked for: a file or a block device of the host. */
+export interface BlockSpec {
+  readonly kind: 'block';
+  /** Absolute; may be a symbolic link. */
+  readonly path: string;
+  /** Undefined: not said. */
+  readonly format: BlockFormat | undefined;
+  readonly readOnly: boolean;
+  readonly bus: BlockBus;
+  readonly aio: BlockAio;
+  readonly cache: BlockCache;
+  readonly discard: boolean;
+  /** What the guest sees; empty: made of the device's id. */
+  readonly serial: string;
+}
+
+/** What a caller wants plugged in, checked and frozen. One member a kind. */
+export interface DeviceSpec {
+  /** Unique in its sandbox. */
+  readonly id: string;
+  readonly what: BlockSpec;
+}
+
+/** What stands behind a disk on the host, found out before anything was touched. */
+export interface HostDisk {
+  /** After every symbolic link. */
+  readonly path: string;
+  /** The same for every name of one file, and for every node of one block device. */
+  readonly identity: string;
+  readonly format: BlockFormat;
+  readonly isDevice: boolean;
+  readonly sizeBytes: number;
+}
+
+/** What the guest says of a device that it has. */
+export interface GuestDevice {
+  /** `0000:01:00.0` */
+  readonly pciAddress: string;
+  /** `/dev/vda` */
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+export type DeviceState = 'attaching' | 'attached' | 'unplugging' | 'releasing' | 'failed' | 'kept';
+
+/** What is on disk of one device. */
+export interface DeviceRecord {
+  readonly id: string;
+  readonly spec: DeviceSpec;
+  readonly state: DeviceState;
+  /** The port that is reserved for it, from its intent until it is gone. */
+  readonly slot: number;
+  readonly host: HostDisk;
+  /** Undefined until the guest has told, and where no agent tells. */
+  readonly guest: GuestDevice | undefined;
+  /** When it was first attached: one that never was is not kept for the next start. */
+  readonly attachedAtMs: number | undefined;
+  readonly detail: string;
+}
+
+/** 20 bytes are what virtio-blk has room for. */
+const SERIAL_BYTES = 20;
+
+/** What the guest sees as the disk's serial number. */
+export function serialOf({ id, what }: DeviceSpec): string {
+  return what.serial === '' ? id.slice(0, SERIAL_BYTES) : what.serial;
+}

@@ -1,0 +1,63 @@
+import type { BlockSpec, DeviceSpec } from '../../core/model/device-spec.ts';
+import type { AttachDeviceRequest, BlockDevice, DetachDeviceRequest, GetDeviceRequest } from '../../gen/vivarium/v1/device.ts';
+import { BLOCK_AIOS, BLOCK_BUSES, BLOCK_CACHES, BLOCK_FORMATS } from './convert-device.ts';
+import { parsed } from './field-errors.ts';
+import type { FieldErrors } from './field-errors.ts';
+import { checkAbsolutePath, checkReference, checkRequestId } from './validate-fields.ts';
+
+const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
+const SERIAL = /^[\x21-\x7e]{0,20}$/;
+
+export function parseAttachDevice(request: AttachDeviceRequest): { readonly ref: string; readonly requestId: string; readonly spec: DeviceSpec } {
+  return parsed((errors) => ({
+    ref: checkReference(errors, 'sandbox_id', request.sandboxId),
+    requestId: checkRequestId(errors, request.requestId),
+    spec: Object.freeze({ id: checkDeviceId(errors, 'device.id', request.device?.id ?? ''), what: checkKind(errors, request) }),
+  }));
+}
+
+export function parseDetachDevice(request: DetachDeviceRequest): { readonly ref: string; readonly requestId: string; readonly deviceId: string } {
+  return parsed((errors) => ({
+    ref: checkReference(errors, 'sandbox_id', request.sandboxId),
+    requestId: checkRequestId(errors, request.requestId),
+    deviceId: checkDeviceId(errors, 'device_id', request.deviceId),
+  }));
+}
+
+export function parseDeviceRef(request: GetDeviceRequest): { readonly ref: string; readonly deviceId: string } {
+  return parsed((errors) => ({ ref: checkReference(errors, 'sandbox_id', request.sandboxId), deviceId: checkDeviceId(errors, 'device_id', request.deviceId) }));
+}
+
+function checkDeviceId(errors: FieldErrors, field: string, value: string): string {
+  errors.check(ID.test(value), field, 'must be 1 to 64 letters, digits, \'-\', \'_\' or \'.\', and begin with a letter or digit');
+  return value;
+}
+
+function checkKind(errors: FieldErrors, { device }: AttachDeviceRequest): BlockSpec {
+  if (device?.kind?.$case === 'block') return checkBlock(errors, device.kind.value);
+  errors.add('device.kind', 'is required: block');
+  return checkBlock(errors, { path: '/', format: 0, readOnly: false, bus: 0, aio: 0, cache: 0, discard: false, serial: '' });
+}
+
+function checkBlock(errors: FieldErrors, block: BlockDevice): BlockSpec {
+  errors.check(SERIAL.test(block.serial), 'device.block.serial', 'must be at most 20 printable ASCII characters without spaces');
+  return Object.freeze<BlockSpec>({
+    kind: 'block',
+    path: checkAbsolutePath(errors, 'device.block.path', block.path),
+    format: block.format === 0 ? undefined : word(errors, 'format', BLOCK_FORMATS, block.format, 'raw'),
+    readOnly: block.readOnly,
+    bus: word(errors, 'bus', BLOCK_BUSES, block.bus, 'virtio-blk'),
+    aio: word(errors, 'aio', BLOCK_AIOS, block.aio, 'threads'),
+    cache: word(errors, 'cache', BLOCK_CACHES, block.cache, 'writeback'),
+    discard: block.discard,
+    serial: block.serial,
+  });
+}
+
+/** 0 is the default; a number that this version does not know is refused. */
+function word<Word extends string>(errors: FieldErrors, field: string, table: Readonly<Record<Word, number>>, value: number, unsaid: Word): Word {
+  if (value === 0) return unsaid;
+  const found = (Object.entries(table) as [Word, number][]).find(([, number]) => number === value)?.[0];
+  errors.check(found !== undefined, `device.block.${field}`, `has no value ${value}`);
+  return found ?? unsaid;
+}

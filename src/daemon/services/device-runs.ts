@@ -1,0 +1,147 @@
+import { UndoStack } from '../../base/async-stack.ts';
+import { throwIfAborted } from '../../base/abort.ts';
+import { placeOf, SlotMap } from '../../core/machine/slot-map.ts';
+import type { DeviceRecord, GuestDevice } from '../../core/model/device-spec.ts';
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { GuestAgent } from '../../core/ports/agent.ts';
+import type { WaitOptions } from '../../core/ports/host.ts';
+import type { VmSession } from '../../core/ports/hypervisor.ts';
+import type { PhaseTimer } from './phase-timer.ts';
+import { PlanRun } from './plan-run.ts';
+import type { SandboxUnit } from './sandbox-unit.ts';
+
+/** What no agent but ours tells. */
+const UNCONFIRMED = "its guest's agent can't tell whether the guest has it: only the VMM says so";
+
+/** The ports of its VM as its record has them. */
+export function slotsOf(unit: SandboxUnit): SlotMap {
+  const { vmSpec, devices } = unit.record;
+  return SlotMap.rebuilt(vmSpec?.pciePorts ?? 0, devices.filter(({ state }) => state !== 'kept').map(({ slot, id }) => ({ slot, owner: id })), unit.strangeSlots);
+}
+
+/** From its intent to where VMM and guest both say that it is there. All undone on failure; what can't be stays unplugging. Rejects with the first reason. */
+export async function plugIn(unit: SandboxUnit, device: DeviceRecord, timer: PhaseTimer): Promise<void> {
+  const undo = new UndoStack();
+  try {
+    await takeSteps(unit, device, { timer, undo });
+    undo.move();
+  } catch (error) {
+    await takeBack(unit, device, undo, error);
+    throw error;
+  }
+}
+
+/** Plugs in again what its sandbox had when it stopped. Nothing is undone on failure: the boot's own undo ends the VM. */
+export async function replug(unit: SandboxUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
+  for (const { id, spec } of unit.record.devices.filter(({ state }) => state === 'kept')) {
+    throwIfAborted(options.signal);
+    const host = await unit.deps.devices[spec.what.kind].prepare(spec, options).catch((error: unknown) => { throw notReplugged(id, error); });
+    using _use = unit.deps.disks.take(unit.record, id, host, spec.what.readOnly);
+    const { slot } = slotsOf(unit).allocate(id);
+    const { devices } = await unit.actor.commit({ target: 'device', id, kind: 'replug-requested', patch: { host, slot } });
+    const device = devices.find((candidate) => candidate.id === id);
+    if (device !== undefined) await takeSteps(unit, device, { timer, undo: new UndoStack() });
+  }
+}
+
+interface Taking {
+  readonly timer: PhaseTimer;
+  readonly undo: UndoStack;
+}
+
+async function takeSteps(unit: SandboxUnit, device: DeviceRecord, { timer, undo }: Taking): Promise<void> {
+  const run = new PlanRun(unit, 'device-attach', timer);
+  const { devices } = running(unit);
+  undo.defer(() => devices.removeBackend(device.slot));
+  await run.step('backend', () => devices.addBackend(device));
+  undo.defer(() => mustUnplug(unit, device));
+  await run.step('plug', () => devices.plug(device));
+  const guest = await run.step('guest', () => seenByGuest(unit, device));
+  const patch = { guest, attachedAtMs: unit.deps.clock.wallMs(), detail: guest === undefined ? UNCONFIRMED : '' };
+  const record = await unit.actor.commit({ target: 'device', id: device.id, kind: 'attached', patch });
+  if (record.devices.find(({ id }) => id === device.id)?.state !== 'attached') {
+    throw new DomainError('VMM_FAILED', `device ${device.id} went away while it was attached`, { sandboxId: unit.id, remedy: 'attach it again' });
+  }
+}
+
+async function takeBack(unit: SandboxUnit, device: DeviceRecord, undo: UndoStack, error: unknown): Promise<void> {
+  const { id } = device;
+  try {
+    await undo[Symbol.asyncDispose]();
+    await unit.actor.commit({ target: 'device', id, kind: 'attach-failed' });
+  } catch (problem) {
+    unit.log.warn({ error: problem, device: id }, 'a failed attach could not be taken back');
+    const detail = `not attached: ${toDomainError(error).message}; not taken back: ${toDomainError(problem).message}`;
+    await unit.actor.commit({ target: 'device', id, kind: 'attach-stuck', patch: { detail } });
+  }
+}
+
+async function mustUnplug(unit: SandboxUnit, { slot, id }: DeviceRecord): Promise<void> {
+  if ((await running(unit).devices.unplug(slot)) === 'refused') throw new DomainError('WRONG_STATE', `the guest does not let go of device ${id}`, { sandboxId: unit.id });
+}
+
+/** From the request to where VMM and guest both say that it is gone, and what it stood on is given back. */
+export async function plugOut(unit: SandboxUnit, device: DeviceRecord, how: { readonly force: boolean; readonly timer: PhaseTimer }): Promise<void> {
+  const run = new PlanRun(unit, 'device-detach', how.timer);
+  if (!how.force && device.state === 'attached') await run.step('let_go', () => letGo(unit, device));
+  const { devices } = await unit.actor.commit({ target: 'device', id: device.id, kind: 'detach-requested' });
+  const now = devices.find(({ id }) => id === device.id);
+  if (now === undefined) return;
+  if (now.state === 'unplugging') await unplug(unit, now, run);
+  await release(unit, now, run);
+}
+
+/** Asks for it and waits. A guest that does not answer leaves it unplugging: its event finishes it, or a daemon that comes back. */
+async function unplug(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRun<'device-detach'>): Promise<void> {
+  const outcome = await run.step('unplug', () => running(unit).devices.unplug(slot)).catch(async (error: unknown) => {
+    await unit.actor.commit({ target: 'device', id, kind: 'unplug-late', patch: { detail: toDomainError(error).message } });
+    throw error;
+  });
+  await unit.actor.commit({ target: 'device', id, kind: outcome === 'refused' ? 'unplug-refused' : 'unplugged', patch: { detail: '' } });
+  if (outcome === 'refused') throw new DomainError('WRONG_STATE', `the guest refuses to let go of device ${id}`, { sandboxId: unit.id, remedy: 'stop using it in the guest first' });
+}
+
+/** The VMM says that it is out. */
+export async function release(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRun<'device-detach'>): Promise<void> {
+  try {
+    await run.step('guest', () => goneInGuest(unit, slot));
+    await run.step('backend', () => running(unit).devices.removeBackend(slot));
+  } catch (error) {
+    await unit.actor.commit({ target: 'device', id, kind: 'release-failed', patch: { detail: toDomainError(error).message } });
+    throw error;
+  }
+  await unit.actor.commit({ target: 'device', id, kind: 'released' });
+}
+
+async function seenByGuest(unit: SandboxUnit, { slot, host }: DeviceRecord): Promise<GuestDevice | undefined> {
+  const agent = await telling(unit);
+  const guest = await agent?.awaitDevice(placeOf(slot));
+  if (guest !== undefined && guest.sizeBytes !== host.sizeBytes) {
+    throw new DomainError('AGENT_PROTOCOL', `the guest has a disk of ${guest.sizeBytes} bytes at ${placeOf(slot)}, where one of ${host.sizeBytes} was plugged in`, { sandboxId: unit.id });
+  }
+  return guest;
+}
+
+async function letGo(unit: SandboxUnit, { slot }: DeviceRecord): Promise<void> {
+  await (await telling(unit))?.releaseDevice(placeOf(slot));
+}
+
+async function goneInGuest(unit: SandboxUnit, slot: number): Promise<void> {
+  await (await telling(unit))?.awaitDeviceGone(placeOf(slot));
+}
+
+/** The agent, when it is one that tells of devices. */
+async function telling(unit: SandboxUnit): Promise<GuestAgent | undefined> {
+  const agent = await unit.agent?.get();
+  return agent !== undefined && (await agent.features()).has('devices') ? agent : undefined;
+}
+
+export function running(unit: SandboxUnit): VmSession {
+  if (unit.session === undefined) throw new DomainError('VMM_EXITED', 'the VM has ended', { sandboxId: unit.id, remedy: 'start the sandbox again' });
+  return unit.session;
+}
+
+function notReplugged(id: string, error: unknown): DomainError {
+  const problem = toDomainError(error);
+  return new DomainError(problem.reason, `device ${id} can't be plugged in again: ${problem.message}`, { ...problem.details, remedy: 'put it right, or detach the device from the stopped sandbox' });
+}

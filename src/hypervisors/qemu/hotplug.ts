@@ -1,0 +1,109 @@
+import { deadline, deferred, raceSignal, type Deferred } from '../../base/abort.ts';
+import { DomainError, toDomainError } from '../../core/model/errors.ts';
+import type { Clock, ProcessEnd, WaitOptions } from '../../core/ports/host.ts';
+import type { DevicePlug, PluggedDevices, UnplugOutcome, VmDevices, VmEvent } from '../../core/ports/hypervisor.ts';
+import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
+import { QmpCommandError } from '../qmp/errors.ts';
+import { blockDevice, blockNode, deviceId, nodeName, slotOfDevice, slotOfNode } from './hotplug-block.ts';
+
+/** A guest lets go of a device in tens of milliseconds, or when somebody in it stops using it. */
+const UNPLUG_MS = 10_000;
+
+export interface HotplugParts {
+  /** Rejects VMM_EXITED when the VM has ended. */
+  readonly execute: <C extends QmpCommand>(command: C, args: QmpArguments<C>, options: WaitOptions) => Promise<QmpResult<C>>;
+  readonly ended: Promise<ProcessEnd>;
+  readonly exited: (end: ProcessEnd) => DomainError;
+  readonly clock: Clock;
+}
+
+/** Plugs devices in and out of a VM that runs. Its events come from the session, in order. */
+export class QemuHotplug implements VmDevices {
+  readonly #parts: HotplugParts;
+  readonly #unplugs = new Map<number, Deferred<UnplugOutcome>>();
+
+  constructor(parts: HotplugParts) {
+    this.#parts = parts;
+  }
+
+  async addBackend(plug: DevicePlug, options: WaitOptions = {}): Promise<void> {
+    try {
+      await this.#parts.execute('blockdev-add', blockNode(plug), options);
+    } catch (error) {
+      // Done before, by a daemon that did not live to write it down.
+      if (isRefusal(error) && (await this.list(options)).backends.includes(plug.slot)) return;
+      throw explained(error, plug);
+    }
+  }
+
+  async plug(plug: DevicePlug, options: WaitOptions = {}): Promise<void> {
+    try {
+      await this.#parts.execute('device_add', blockDevice(plug), options);
+    } catch (error) {
+      if (isRefusal(error) && (await this.list(options)).devices.includes(plug.slot)) return;
+      throw explained(error, plug);
+    }
+  }
+
+  async unplug(slot: number, options: WaitOptions = {}): Promise<UnplugOutcome> {
+    const { clock, ended, exited } = this.#parts;
+    // Before the command: its event may come before its answer.
+    const outcome = this.#unplugs.get(slot) ?? deferred<UnplugOutcome>();
+    this.#unplugs.set(slot, outcome);
+    const reason = (): Error => new DomainError('DEADLINE', `the guest did not let go of the device within ${UNPLUG_MS / 1000} s`, { remedy: 'it goes once the guest lets go of it; its port stays reserved until then' });
+    using limit = deadline({ ms: UNPLUG_MS, timer: (ms, callback) => clock.timer(ms, callback), reason, signals: [options.signal] });
+    try {
+      await this.#ask(slot, outcome, { signal: limit.signal });
+      const dead = ended.then((end): never => { throw exited(end); });
+      dead.catch(() => undefined);
+      return await raceSignal(Promise.race([outcome.promise, dead]), limit.signal);
+    } finally {
+      if (this.#unplugs.get(slot) === outcome) this.#unplugs.delete(slot);
+    }
+  }
+
+  async removeBackend(slot: number, options: WaitOptions = {}): Promise<void> {
+    try {
+      await this.#parts.execute('blockdev-del', { 'node-name': nodeName(slot) }, options);
+    } catch (error) {
+      if (isRefusal(error) && !(await this.list(options)).backends.includes(slot)) return;
+      throw error;
+    }
+  }
+
+  async list(options: WaitOptions = {}): Promise<PluggedDevices> {
+    const { execute } = this.#parts;
+    const [objects, nodes] = await Promise.all([execute('qom-list', { path: '/machine/peripheral' }, options), execute('query-named-block-nodes', { flat: true }, options)]);
+    const defined = (slot: number | undefined): readonly number[] => (slot === undefined ? [] : [slot]);
+    return { devices: objects.flatMap(({ name }) => defined(slotOfDevice(name))), backends: nodes.flatMap((node) => defined(slotOfNode(node['node-name'] ?? ''))) };
+  }
+
+  /** What the monitor heard, before anybody else is told. */
+  heard(event: VmEvent): void {
+    if (event.kind === 'device-unplugged') this.#unplugs.get(event.slot)?.resolve('unplugged');
+    if (event.kind === 'device-unplug-refused') this.#unplugs.get(event.slot)?.resolve('refused');
+  }
+
+  async #ask(slot: number, outcome: Deferred<UnplugOutcome>, options: WaitOptions): Promise<void> {
+    try {
+      await this.#parts.execute('device_del', { id: deviceId(slot) }, options);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // Out already; or asked for already, and the event is still to come.
+      if (!(await this.list(options)).devices.includes(slot)) outcome.resolve('unplugged');
+      else if (!/in the process of unplug/.test(toDomainError(error).message)) throw error;
+    }
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof QmpCommandError;
+}
+
+/** QEMU's refusal as what it means for whoever asked. */
+function explained(error: unknown, { host }: DevicePlug): unknown {
+  if (!isRefusal(error)) return error;
+  const words = toDomainError(error).message;
+  if (/Failed to get .* lock/.test(words)) return new DomainError('DEVICE_IN_USE', `${host.path} is in use by another process: ${words}`, { cause: error, remedy: 'end what uses it, or give it to both read-only' });
+  return new DomainError('HOST_RESOURCE', `the VMM does not take ${host.path}: ${words}`, { cause: error, remedy: 'the VMM runs as root without capabilities: it opens what root may open by its permissions' });
+}

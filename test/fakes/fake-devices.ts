@@ -1,0 +1,98 @@
+import { deferred, raceSignal, type Deferred } from '../../src/base/abort.ts';
+import { placeOf } from '../../src/core/machine/slot-map.ts';
+import type { GuestDevice } from '../../src/core/model/device-spec.ts';
+import { DomainError } from '../../src/core/model/errors.ts';
+import type { SandboxRecord } from '../../src/core/model/record.ts';
+import type { DeviceDriver } from '../../src/core/ports/device.ts';
+import type { ProcessEnd, WaitOptions } from '../../src/core/ports/host.ts';
+import type { Deps } from '../../src/daemon/services/deps.ts';
+import { DiskUses } from '../../src/daemon/services/disk-uses.ts';
+import { SerialHotplugQueue } from '../../src/devices/hotplug-queue.ts';
+import type { DevicePlug, PluggedDevices, UnplugOutcome, VmDevices, VmEvent } from '../../src/core/ports/hypervisor.ts';
+
+/** Disks that are whatever they are asked to be, and the real bookkeeping of them. */
+export function deviceParts(world: { at(name: string): Promise<void> }, records: () => readonly SandboxRecord[]): Pick<Deps, 'devices' | 'disks' | 'hotplugQueue'> {
+  const prepare: DeviceDriver['prepare'] = async ({ what }) => {
+    await world.at('prepare');
+    return { path: what.path, identity: `file:${what.path}`, format: 'raw', isDevice: false, sizeBytes: 1 << 20 };
+  };
+  return { devices: { block: { prepare } }, disks: new DiskUses(records), hotplugQueue: () => new SerialHotplugQueue() };
+}
+
+/** The ports of a VM in memory, and the guest's view of them. Outlives the daemon, like its VM. */
+export class FakeDevices implements VmDevices {
+  readonly backends = new Map<number, DevicePlug>();
+  readonly plugged = new Map<number, DevicePlug>();
+  /** What the guest does when it is asked to let go. */
+  answer: 'lets-go' | 'refuses' | 'is-silent' = 'lets-go';
+  readonly #world: { at(name: string): Promise<void> };
+  readonly #ended: Promise<ProcessEnd>;
+  readonly #tell: (event: VmEvent) => void;
+  readonly #unplugs = new Map<number, Deferred<UnplugOutcome>>();
+
+  constructor(world: { at(name: string): Promise<void> }, ended: Promise<ProcessEnd>, tell: (event: VmEvent) => void) {
+    this.#world = world;
+    this.#ended = ended;
+    this.#tell = tell;
+  }
+
+  async addBackend(plug: DevicePlug): Promise<void> {
+    await this.#reach('backend');
+    this.backends.set(plug.slot, plug);
+  }
+
+  async plug(plug: DevicePlug): Promise<void> {
+    await this.#reach('plug');
+    this.plugged.set(plug.slot, plug);
+  }
+
+  async unplug(slot: number, options: WaitOptions = {}): Promise<UnplugOutcome> {
+    await this.#reach('unplug');
+    if (!this.plugged.has(slot)) return 'unplugged';
+    const outcome = deferred<UnplugOutcome>();
+    this.#unplugs.set(slot, outcome);
+    if (this.answer === 'lets-go') this.guestLetsGo(slot);
+    if (this.answer === 'refuses') this.#settle(slot, 'refused', { kind: 'device-unplug-refused', slot });
+    if (this.answer === 'is-silent') throw new DomainError('DEADLINE', 'the guest did not let go of the device');
+    return await raceSignal(outcome.promise, options.signal);
+  }
+
+  async removeBackend(slot: number): Promise<void> {
+    await this.#reach('remove-backend');
+    if (this.plugged.has(slot)) throw new DomainError('VMM_FAILED', `node of port ${slot} is in use`);
+    this.backends.delete(slot);
+  }
+
+  async list(): Promise<PluggedDevices> {
+    await this.#reach('list');
+    return { devices: [...this.plugged.keys()], backends: [...this.backends.keys()] };
+  }
+
+  /** Asked or not, in time or late. */
+  guestLetsGo(slot: number): void {
+    this.plugged.delete(slot);
+    this.#settle(slot, 'unplugged', { kind: 'device-unplugged', slot });
+  }
+
+  seen(place: string): GuestDevice {
+    const plug = [...this.plugged.values()].find(({ slot }) => placeOf(slot) === place);
+    if (plug === undefined) throw new DomainError('DEADLINE', `the guest saw no device at ${place}`);
+    return { pciAddress: `0000:0${plug.slot + 1}:00.0`, path: `/dev/vd${'abcdefgh'.charAt(plug.slot)}`, sizeBytes: plug.host.sizeBytes };
+  }
+
+  mustBeGone(place: string): void {
+    if ([...this.plugged.keys()].some((slot) => placeOf(slot) === place)) throw new DomainError('DEADLINE', `the guest still has a device at ${place}`);
+  }
+
+  #settle(slot: number, outcome: UnplugOutcome, event: VmEvent): void {
+    this.#unplugs.get(slot)?.resolve(outcome);
+    this.#unplugs.delete(slot);
+    this.#tell(event);
+  }
+
+  async #reach(name: string): Promise<void> {
+    const dead = this.#ended.then((): never => { throw new DomainError('VMM_EXITED', 'the VM has ended'); });
+    dead.catch(() => undefined);
+    await Promise.race([this.#world.at(name), dead]);
+  }
+}
