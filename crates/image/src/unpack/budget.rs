@@ -85,3 +85,27 @@ fn limit(what: &str, used: u64, most: u64, unit: &str) -> Result<(), Failure> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_too_well_is_a_bomb() {
+        let budget = ImageBudget::new(&Limits::default());
+        assert_eq!(budget.check_stream(3 << 20, 3 << 30).expect_err("bomb").code, Code::BadImage);
+        budget.check_stream(100 << 20, 3 << 30).expect("well packed");
+        budget.check_stream(1 << 10, 1 << 30).expect("a large file of zeros");
+    }
+
+    #[test]
+    fn a_layer_that_failed_costs_its_image_nothing() {
+        let limits: Limits = serde_json::from_str(r#"{"image_bytes":10}"#).expect("limits");
+        let image = ImageBudget::new(&limits);
+        image.layer().add_file(9).expect("fits");
+        let mut layer = image.layer();
+        layer.add_file(9).expect("fits again");
+        assert_eq!(layer.spend(), 9);
+        assert_eq!(image.layer().add_file(2).expect_err("full").code, Code::TooLarge);
+    }
+}

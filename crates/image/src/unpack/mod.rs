@@ -7,3 +7,6 @@ pub mod layer;
 pub mod name;
 pub mod root;
 pub mod tree;
+
+#[cfg(test)]
+mod tests;
