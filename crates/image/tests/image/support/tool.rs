@@ -1,9 +1,9 @@
 //! The program as a process: a request in, its lines out.
 
 use serde_json::{json, Value};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 pub struct Store {
@@ -65,6 +65,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 /// A program at work; its input stays open until it is dropped.
 pub struct Running {
     child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Running {
@@ -81,11 +82,19 @@ impl Running {
         let mut child = command.spawn().expect("started");
         let line = format!("{request}\n");
         child.stdin.as_mut().expect("input").write_all(line.as_bytes()).expect("asked");
-        Running { child }
+        let lines = BufReader::new(child.stdout.take().expect("output")).lines();
+        Running { child, lines }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Reads lines until one is what is waited for.
+    pub fn wait_for(&mut self, is_it: impl Fn(&Value) -> bool) {
+        let found = self.lines.by_ref().map(|line| parse(&line.expect("line"))).any(|line| is_it(&line));
+        assert!(found, "it ended before");
+    }
+
+    pub fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
     }
 
     /// Ends the input, which gives the work up.
@@ -98,11 +107,13 @@ impl Running {
     }
 
     pub fn end(mut self) -> Ended {
-        let output = self.child.stdout.take().expect("output");
-        let lines =
-            BufReader::new(output).lines().map(|line| serde_json::from_str(&line.expect("line")).expect("JSON")).collect();
+        let lines = self.lines.by_ref().map(|line| parse(&line.expect("line"))).collect();
         Ended { lines, succeeded: self.child.wait().expect("ended").success() }
     }
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 impl Ended {
