@@ -48,7 +48,7 @@ export class ImageToolClient implements ImageTool {
   async pull({ reference, platform, insecure, auth }: PullCall, report: (progress: ImageProgress) => void, options: WaitOptions = {}): Promise<UnpackOutcome> {
     const { mirrors, authFile } = this.#parts;
     const request = {
-      cmd: 'pull', reference, platform: platformOf(platform), mirrors, insecure,
+      cmd: 'pull', reference, platform: platformOf(platform), mirrors, insecure: insecure || isLoopback(reference),
       ...(auth === undefined ? {} : { auth: { username: auth.username, password: auth.password, identity_token: auth.identityToken } }),
       ...(authFile === '' ? {} : { auth_file: authFile }),
     };
@@ -94,6 +94,12 @@ interface ToolCall extends WaitOptions {
   /** Of the request: what a bad one is told about. */
   readonly field: 'reference' | 'path';
   readonly report: (progress: ImageProgress) => void;
+}
+
+/** What is spoken on loopback nobody else can hear. */
+function isLoopback(reference: string): boolean {
+  const host = reference.slice(0, reference.indexOf('/')).replace(/:\d+$/, '');
+  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 function platformOf({ os, architecture, variant }: Platform): object {
