@@ -4,4 +4,5 @@ mod auth;
 mod faults;
 mod import;
 mod pull;
+mod storage;
 mod support;
