@@ -5,6 +5,7 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use serde::Serialize;
 use serde_json::Value;
+use std::fmt::Display;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,7 +93,7 @@ impl Report {
         self.write(&Line::Progress { layer: "", step, done: None, total: None });
     }
 
-    pub fn layer(&self, digest: &Digest, total: u64) -> LayerReport {
+    pub fn layer(&self, digest: impl Display, total: u64) -> LayerReport {
         let digest = digest.to_string();
         LayerReport { report: self.clone(), digest, total, last: Mutex::new(None), is_fetching: AtomicBool::new(false) }
     }

@@ -19,7 +19,8 @@ use std::io::Read;
 pub fn import(context: &Context, mut archive: impl Read, platform: &Platform) -> Result<Image, Failure> {
     let Context { store, cancel, report, limits } = context;
     let budget = ImageBudget::new(limits);
-    let report = report.layer(&Digest::of(b""), 0);
+    // Its digest is known when it is done.
+    let report = report.layer("", 0);
     // Nobody else makes a directory of this name: the process is alive.
     let work = WorkDir::at(store.work(&format!("import-{}", std::process::id())));
     work.begin()?;

@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use std::cell::OnceCell;
+use std::path::Path;
 use std::time::Duration;
 
 const USER_AGENT: &str = concat!("viv-image/", env!("CARGO_PKG_VERSION"));
@@ -169,6 +170,8 @@ fn build(insecure: bool) -> Result<reqwest::Client, Failure> {
     });
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(config)
+        // Without its file the resolver would ask a public server.
+        .hickory_dns(Path::new("/etc/resolv.conf").exists())
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(redirects)
