@@ -36,6 +36,7 @@ export function wireHost(parts: HostWiringParts): { readonly hostOperations: Hos
       profile,
       brokenProfiles: profiles.broken,
       launcher: config.launcher,
+      imageTool: config.imageTool,
       rootDirectory: config.root,
       runDirectory: config.run,
       cgroups: deps.cgroups,

@@ -16,6 +16,7 @@ export interface DoctorSubject {
   readonly profile: Profile;
   readonly brokenProfiles: ReadonlyMap<string, readonly string[]>;
   readonly launcher: string;
+  readonly imageTool: string;
   readonly rootDirectory: string;
   /** `problem`: why sandboxes have no control groups; else empty. */
   readonly cgroups: Pick<Cgroups, 'problem'>;
@@ -53,6 +54,7 @@ export function doctorChecks(subject: DoctorSubject): readonly NamedCheck[] {
     check('launcher', checkLauncher),
     check('guest', checkGuest),
     check('image', checkImage),
+    check('image-tool', checkImageTool),
     check('profiles', checkProfiles),
     check('state-directory', checkStateDirectory),
     check('records', checkRecords),
@@ -125,6 +127,10 @@ async function checkLauncher({ probe, launcher }: DoctorSubject): Promise<Findin
   return (await probe.executable(launcher)) ? ok(launcher) : fail(`no program at ${launcher}`, 'build it with "cargo build --release -p viv-launcher", or set launcher');
 }
 
+async function checkImageTool({ probe, imageTool }: DoctorSubject): Promise<Finding> {
+  return (await probe.executable(imageTool)) ? ok(imageTool) : warn(`no program at ${imageTool}`, 'build it with "cargo build --release -p viv-image", or set image_tool; images that are here can be run without');
+}
+
 async function checkGuest({ profile, guests }: DoctorSubject): Promise<Finding> {
   if (profile.guest === '') return ok(`profile ${profile.name} names its kernel itself: ${profile.kernel}`);
   const found = (await guests()).find(({ name }) => name === profile.guest);
@@ -134,7 +140,7 @@ async function checkGuest({ profile, guests }: DoctorSubject): Promise<Finding> 
 
 async function checkImage({ images }: DoctorSubject): Promise<Finding> {
   const names = (await images()).map(({ name }) => name);
-  return names.length > 0 ? ok(names.join(', ')) : warn('there is no image', 'run "make build" for busybox, or use --rootfs or --bundle');
+  return names.length > 0 ? ok(names.join(', ')) : warn('there is no image', 'pull one (viv pull REFERENCE), run "make build" for busybox, or use --rootfs or --bundle');
 }
 
 async function checkProfiles({ brokenProfiles }: DoctorSubject): Promise<Finding> {

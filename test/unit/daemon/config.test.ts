@@ -118,3 +118,15 @@ describe('where the parts lie', () => {
     expect(install).toMatchObject({ root: '/opt/viv', guestDir: '/usr/share/vivarium/guest', launcher: '/usr/libexec/vivarium/viv-launcher' });
   });
 });
+
+describe('registries', () => {
+  it('are a list of URLs, whose form says whether they are spoken to with TLS', () => {
+    const mirrors = [{ url: 'https://mirror.example', insecure: false }, { url: 'http://10.0.0.1:5000/x', insecure: true }];
+    expect(load({ env: { VIVARIUM_REGISTRY_MIRRORS: ' https://mirror.example/  http://10.0.0.1:5000/x ' } }).config.registryMirrors).toEqual(mirrors);
+    expect(load({ file: 'registry_mirrors = ["https://mirror.example", "http://10.0.0.1:5000/x"]\n[images]\nmax_layer = "1GiB"\n' }).config).toMatchObject({ registryMirrors: mirrors, registryAuthFile: 'none', imagesMaxLayer: 1024 ** 3 });
+  });
+
+  it.each(['mirror.example', 'ftp://x', 'https://u:p@x', 'https://x?a'])('%s is none', (url) => {
+    expect(problems({ flags: { 'registry-mirrors': url } })).toHaveLength(1);
+  });
+});

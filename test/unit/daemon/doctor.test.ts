@@ -32,7 +32,7 @@ const healthyProbe: HostProbe = {
 
 function subject(change: Partial<DoctorSubject> = {}, probe: Partial<HostProbe> = {}): DoctorSubject {
   return {
-    probe: { ...healthyProbe, ...probe }, clock: new ManualClock(Date.UTC(2026, 0, 1)), profile: profile(), brokenProfiles: new Map(), launcher: '/l', rootDirectory: '/var/lib/vivarium', runDirectory: '/run/vivarium',
+    probe: { ...healthyProbe, ...probe }, clock: new ManualClock(Date.UTC(2026, 0, 1)), profile: profile(), brokenProfiles: new Map(), launcher: '/l', imageTool: '/i', rootDirectory: '/var/lib/vivarium', runDirectory: '/run/vivarium',
     cgroups: { problem: '' }, records: () => ({ unreadable: new Map(), unsaved: [] }),
     guests: async () => [{ name: 'default', directory: '/g', digest: '', kernelVersion: '6.1', agentVersion: '1', kernelBytes: 1, initramfsBytes: 1, builtAtMs: 0 }],
     images: async () => [{ name: 'busybox', digest: '', lowers: [], entrypoint: [], command: [], env: [], workingDir: '', user: '', stopSignal: '', volumes: [], sizeBytes: 0, source: '', pulled: undefined }],
@@ -66,7 +66,7 @@ describe('the doctor', () => {
     ['control groups that can not be made', subject({ cgroups: { problem: 'read-only' } }), { cgroups: 'warn' }],
     ['a long run directory', subject({ runDirectory: `/${'x'.repeat(80)}` }), { 'run-directory': 'fail' }],
     ['a clock at the epoch', subject({ clock: new ManualClock(0) }), { clock: 'fail' }],
-    ['no programs', subject({}, { executable: async () => false }), { virtiofsd: 'fail', launcher: 'fail' }],
+    ['no programs', subject({}, { executable: async () => false }), { virtiofsd: 'fail', launcher: 'fail', 'image-tool': 'warn' }],
     ['no devices', subject({}, { exists: async () => false }), { 'kvm-device': 'warn', cgroups: 'warn', 'vhost-vsock': 'warn' }],
     ['no /proc', subject({}, { readText: async () => undefined }), { capabilities: 'warn', memory: 'fail', overlay: 'fail', 'open-files': 'warn' }],
   ])('sees %s', async (_what, of, expected) => {
