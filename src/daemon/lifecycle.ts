@@ -55,6 +55,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     audits.begin(settled);
     // What an earlier daemon's image tool was at.
     settled.then(() => wired.images.sweep()).catch((error: unknown) => { logger.error({ error }, 'the images were not swept'); });
+    metrics.countDevices(() => wired.registry.sandboxes.flatMap(({ record }) => record.devices.map(({ state }) => state)));
     metrics.collectUsage(() => usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid)));
     wired.deps.trash.empty(wired.deps.places.trashDir);
     const server = new ApiServer({ services: wired.services, requests: wired.requests, clock: wired.deps.clock, ids: wired.deps.ids, logger, metrics, descriptorSet: await readFile(install.descriptorSet) });

@@ -94,6 +94,20 @@ export class PromMetrics implements Metrics, LedgerMetrics {
     this.#reaped.inc({ kind });
   }
 
+  /** Devices of all sandboxes by state, counted at each scrape. */
+  countDevices(read: () => Iterable<string>): void {
+    new Gauge({
+      name: 'vivarium_devices',
+      help: 'Devices that were plugged into sandboxes, by state.',
+      labelNames: ['state'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const state of read()) this.inc({ state });
+      },
+    });
+  }
+
   /** What the processes of sandboxes use, read once a scrape. */
   collectUsage(read: () => Promise<readonly RoleUsage[]>): void {
     let running: Promise<readonly RoleUsage[]> | undefined;

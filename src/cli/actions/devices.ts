@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import { AttachDeviceResponse, blockFormatToJSON, DeviceState, deviceStateToJSON, ListDevicesResponse } from '../../gen/vivarium/v1/device.ts';
-import type { Device } from '../../gen/vivarium/v1/device.ts';
+import { AttachDeviceResponse, blockFormatToJSON, Device, DeviceState, deviceStateToJSON } from '../../gen/vivarium/v1/device.ts';
 import { UsageError } from '../cli-error.ts';
 import type { Action } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
@@ -52,7 +51,7 @@ export const detachDevice: Action<{ readonly force?: boolean; readonly timings?:
 export const listDevices: Action<ListingFlags> = async (context, [sandboxId = ''], flags) => {
   const { devices } = await context.connect('devices');
   const reply = await devices.listDevices({ sandboxId });
-  printListing(context, flags, { columns: columns(context.host.clock.now()), rows: reply.devices, json: ListDevicesResponse.toJSON(reply), id: (device) => device.id });
+  printListing(context, flags, { columns: columns(context.host.clock.now()), rows: reply.devices, json: { devices: reply.devices.map((device) => Device.toJSON(device)), freeSlots: reply.freeSlots }, id: (device) => device.id });
   return ExitCode.ok;
 };
 
