@@ -20,7 +20,6 @@ pub mod run;
 pub mod store;
 pub mod tar;
 pub mod unpack;
-pub mod writeback;
 
 /// The version that requests name.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -17,7 +17,6 @@ use crate::report::{LayerReport, Outcome, Source, Step};
 use crate::request::PullRequest;
 use crate::store::{drop_file, Store};
 use crate::unpack::layer::Unpacked;
-use crate::writeback::Writeback;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -91,16 +90,7 @@ impl RegistryLayers<'_> {
         let was_resumed = growing.written() > 0;
         let fetched = self.fetchers.with(|fetcher| {
             fetcher.run(cancel, async |client| {
-                let fetch = BlobFetch {
-                    client,
-                    growing,
-                    hasher,
-                    digest,
-                    size: *size,
-                    report,
-                    was_resumed,
-                    writeback: Writeback::starting(growing.written()),
-                };
+                let fetch = BlobFetch { client, growing, hasher, digest, size: *size, report, was_resumed };
                 fetch.run(&self.endpoints, limits.retries).await
             })
         });

@@ -8,7 +8,6 @@ use super::persist::persist;
 use crate::digest::{Digest, Hasher};
 use crate::failure::{Code, Failure};
 use crate::report::LayerReport;
-use crate::writeback::Writeback;
 use reqwest::header::CONTENT_RANGE;
 use reqwest::Response;
 
@@ -22,7 +21,6 @@ pub struct BlobFetch<'a> {
     pub report: &'a LayerReport,
     /// True while there may be bytes from before, which nobody of now has sent.
     pub was_resumed: bool,
-    pub writeback: Writeback,
 }
 
 impl BlobFetch<'_> {
@@ -84,9 +82,7 @@ impl BlobFetch<'_> {
         }
         self.hasher.update(bytes);
         self.growing.append(bytes)?;
-        let written = self.growing.written();
-        self.writeback.wrote(self.growing.file(), written);
-        self.report.fetched(written, fetched as u64);
+        self.report.fetched(self.growing.written(), fetched as u64);
         Ok(())
     }
 
@@ -116,7 +112,6 @@ impl BlobFetch<'_> {
 
     fn start_over(&mut self) -> Result<(), Trouble> {
         self.hasher = Hasher::default();
-        self.writeback = Writeback::default();
         Ok(self.growing.start_over()?)
     }
 }

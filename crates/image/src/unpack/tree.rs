@@ -8,7 +8,6 @@ use crate::failure::{Failure, OrFail};
 use crate::remove::remove_at;
 use crate::tar::entry::{shown, Entry, Kind, Time};
 use crate::tar::reader::read_failure;
-use crate::writeback::Writeback;
 use rustix::fs::{
     chownat, ftruncate, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, utimensat, AtFlags, FileType, Gid, Mode,
     OFlags, Uid,
@@ -118,7 +117,6 @@ impl Tree {
 
     fn write(&mut self, file: &File, entry: &Entry, data: &mut impl Read, mut at: u64, length: u64) -> Result<(), Failure> {
         let mut data = data.take(length);
-        let mut writeback = Writeback::starting(at);
         loop {
             let got = data.read(&mut self.buffer).map_err(read_failure)?;
             if got == 0 {
@@ -126,7 +124,6 @@ impl Tree {
             }
             file.write_all_at(&self.buffer[..got], at).or_fail(shown(&entry.name))?;
             at += got as u64;
-            writeback.wrote(file, at);
         }
     }
 
