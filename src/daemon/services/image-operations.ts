@@ -75,8 +75,6 @@ export class Images implements ImageOperations {
       if (next.done !== true) await pull.return({ id: '', upToDate: false, fetchedBytes: 0 });
     }
     const { id, upToDate, fetchedBytes } = next.value;
-    // Layers that are unpacked need no archive any more, and those of the image that had this name may be needed by none.
-    void this.#turns.sweep();
     yield { kind: 'result', view: this.#view(await this.#parts.store.resolve(id)), upToDate, fetchedBytes };
   }
 

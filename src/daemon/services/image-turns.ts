@@ -2,7 +2,8 @@ import { raceSignal } from '../../base/abort.ts';
 
 /**
  * The image tool and the sweep of its store exclude each other. A pull may last for hours, so a sweep is not waited for: it is done when the last tool
- * has ended; a tool waits for the sweep under way, which takes moments.
+ * has ended, and then in any case: whatever became of a pull, its archives or its layers may be needed by none. A tool waits for the sweep under way,
+ * which takes moments.
  */
 export class ImageTurns {
   readonly #sweep: () => Promise<number>;
@@ -27,7 +28,7 @@ export class ImageTurns {
         if (over) return;
         over = true;
         this.#tools -= 1;
-        if (this.#asked > this.#swept) void this.sweep();
+        if (this.#tools === 0) void this.sweep();
       },
     };
   }

@@ -109,6 +109,20 @@ describe('a pull', () => {
     expect(await second).toEqual(['result busybox:latest false 10']);
   });
 
+  it('that failed leaves none of its layers, and what it has fetched for the next', async () => {
+    const world = await ImageWorld.open();
+    const events = eventsOf(world.images.pull(spec(), NONE));
+    events.catch(() => undefined);
+    await settle();
+    world.disk.put('layer', digest('1'));
+    world.disk.put('blob', digest('b'));
+    world.disk.put('work', 'half');
+    world.tool.fail(new DomainError('STORAGE_FULL', 'no space left'));
+    await expect(events).rejects.toMatchObject({ reason: 'STORAGE_FULL' });
+    await settle();
+    expect(world.disk.left).toEqual(['blob b']);
+  });
+
   it('leaves no archive of what it has unpacked', async () => {
     const world = await ImageWorld.open();
     world.disk.put('blob', digest('b'));
