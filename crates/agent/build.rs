@@ -5,7 +5,8 @@ use std::error::Error;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 4] = ["agent/agent.proto", "agent/health.proto", "vivarium/agent/v1/device.proto", "vivarium/agent/v1/stream.proto"];
+const FILES: [&str; 4] =
+    ["agent/agent.proto", "agent/health.proto", "vivarium/agent/v1/device.proto", "vivarium/agent/v1/stream.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

@@ -48,7 +48,10 @@ fn directory_in(parent: &Path, prefix: &str) -> Option<PathBuf> {
 pub fn let_go(node: &Path) -> Result<()> {
     match open_alone(node) {
         Ok(disk) => nix::unistd::fsync(std::os::fd::AsRawFd::as_raw_fd(&disk)).map_err(|e| Status::os(node.display(), e)),
-        Err(Errno::EBUSY) => Err(Status::precondition(format!("{} is in use in the guest: it is mounted, swapped to, or held by another device", node.display()))),
+        Err(Errno::EBUSY) => Err(Status::precondition(format!(
+            "{} is in use in the guest: it is mounted, swapped to, or held by another device",
+            node.display()
+        ))),
         // It went by itself meanwhile.
         Err(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => Ok(()),
         Err(error) => Err(Status::os(node.display(), error)),
@@ -78,8 +81,19 @@ mod tests {
 
     #[test]
     fn a_disk_is_told_once_its_driver_has_it() {
-        let disk = made("ready", &[("virtio3/block/vdb/size", "2048\n"), ("virtio3/block/vdb/serial", "abc\n"), ("virtio3/block/vdb/ro", "1\n"), ("vendor", "0x1af4\n")]);
-        assert_eq!(of_device(&disk), Some(Disk { name: "vdb".into(), size_bytes: 1 << 20, serial: "abc".into(), read_only: true }));
+        let disk = made(
+            "ready",
+            &[
+                ("virtio3/block/vdb/size", "2048\n"),
+                ("virtio3/block/vdb/serial", "abc\n"),
+                ("virtio3/block/vdb/ro", "1\n"),
+                ("vendor", "0x1af4\n"),
+            ],
+        );
+        assert_eq!(
+            of_device(&disk),
+            Some(Disk { name: "vdb".into(), size_bytes: 1 << 20, serial: "abc".into(), read_only: true })
+        );
         let bare = made("bare", &[("vendor", "0x1af4\n"), ("virtio3/device", "0x0002\n")]);
         assert_eq!(of_device(&bare), None);
         assert_eq!(of_device(&bare.join("nothing")), None);

@@ -53,7 +53,9 @@ fn ready(device: PathBuf) -> Option<agent::AwaitDeviceResponse> {
 fn unseen(place: &str, device: Option<PathBuf>, limit: Duration) -> String {
     match device {
         None => format!("the guest saw no device at {place} within {limit:?}"),
-        Some(device) => format!("the guest saw {} at {place}, but no driver made a disk of it within {limit:?}", device.display()),
+        Some(device) => {
+            format!("the guest saw {} at {place}, but no driver made a disk of it within {limit:?}", device.display())
+        }
     }
 }
 
