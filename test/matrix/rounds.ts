@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestDaemon } from '../system/daemon.ts';
 import type { Cell, Fault } from './cells.ts';
@@ -27,6 +27,8 @@ export class ArmedPoints {
   readonly file: string;
   readonly #reached = new Set<string>();
   #read = 0;
+  #rest = '';
+  #lookedMs = 0;
 
   constructor(file: string, subjects: readonly Subject[]) {
     this.file = file;
@@ -39,7 +41,8 @@ export class ArmedPoints {
     for (;;) {
       // Asked before the file is read: a point that is reached is in the file before its request can be over.
       const done = over();
-      this.#update();
+      // Hundreds wait at once: one look serves them all, but for one whose request is over.
+      if (done || Date.now() - this.#lookedMs >= LOOK_MS) this.#update();
       if (this.#reached.has(`${name}\n${cell.point}`)) return true;
       if (done || Date.now() > until) return false;
       await delay(LOOK_MS);
@@ -47,16 +50,27 @@ export class ArmedPoints {
   }
 
   #update(): void {
-    const path = `${this.file}.reached`;
-    if (!existsSync(path)) return;
-    const text = readFileSync(path, 'utf8');
-    const end = text.lastIndexOf('\n') + 1;
-    for (const line of text.slice(this.#read, end).split('\n')) {
-      if (line === '') continue;
+    this.#lookedMs = Date.now();
+    const lines = `${this.#rest}${this.#more()}`.split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) {
       const { sandbox, point, armed } = JSON.parse(line) as { sandbox: string; point: string; armed: boolean };
       if (armed) this.#reached.add(`${sandbox}\n${point}`);
     }
-    this.#read = end;
+  }
+
+  /** What was written since the last look. */
+  #more(): string {
+    const path = `${this.file}.reached`;
+    if (!existsSync(path)) return '';
+    const file = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(fstatSync(file).size - this.#read);
+      this.#read += readSync(file, bytes, 0, bytes.length, this.#read);
+      return bytes.toString();
+    } finally {
+      closeSync(file);
+    }
   }
 }
 
