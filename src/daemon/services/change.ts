@@ -72,13 +72,21 @@ function sandboxChange(record: SandboxRecord, kind: SandboxEventKind, patch: Par
   if (next.kind === 'ignored') return { kind: 'ignored' };
   if (next.kind === 'refused') throw wrongState(record, kind);
   const state = next.to === 'gone' ? record.state : next.to === 'ready' && record.started === true ? 'running' : next.to;
-  const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: record.causeDetail } : askedFor(kind, state, patch);
+  const first = record.cause !== undefined && kind !== 'boot-requested' ? { cause: record.cause, causeDetail: withObstacle(record.causeDetail, state, patch.causeDetail) } : askedFor(kind, state, patch);
   const base = state === 'stopped' ? withoutCondition(record, ...OF_A_VM) : record;
   const started = state === 'running' ? true : kind === 'boot-requested' ? undefined : record.started;
   // A boot that fails for an end of its VM has its own words. Only here is it known whether the boot was over when its VM ended.
   const facts = state === 'creating' && (kind === 'vm-ended' || kind === 'share-ended') ? {} : patch;
   const devices = state === 'stopped' || state === 'failed' ? withoutVm(base.devices) : base.devices;
   return { kind: 'changed', record: { ...base, ...facts, ...first, state, started, devices, epoch: record.epoch + 1 }, gone: next.to === 'gone', effects: next.effects };
+}
+
+/** What resists, as end-runs.ts and boot-run.ts put it. */
+const OBSTACLE = /; not (?:cleaned up|deleted|undone): .*$/s;
+
+/** The first cause wins; of a sandbox that failed it is also told what is in the way now. */
+function withObstacle(first: string, state: SandboxRecord['state'], obstacle: string | undefined): string {
+  return state === 'failed' && obstacle?.startsWith('not ') === true ? `${first.replace(OBSTACLE, '')}; ${obstacle}` : first;
 }
 
 /** The end of a sandbox that nothing else has ended is its operator's wish, from the moment of the request: whatever ends meanwhile follows from that. */

@@ -20,6 +20,13 @@ describe('apply', () => {
     expect(outcome).toMatchObject({ kind: 'changed', record: { state: 'stopped', cause: 'GUEST_PANIC', causeDetail: 'oops' } });
   });
 
+  it('tells beside it what is in the way of the end, as it is now', () => {
+    const stuck = (record: Parameters<typeof sandboxRecord>[0], detail: string): ReturnType<typeof apply> => apply(sandboxRecord(record), { target: 'sandbox', kind: 'clean-stuck', patch: { causeDetail: detail } });
+    expect(stuck({ state: 'stopping', cause: 'OPERATOR_STOP', causeDetail: 'stopped' }, 'not cleaned up: pid 7 lives')).toMatchObject({ record: { state: 'failed', cause: 'OPERATOR_STOP', causeDetail: 'stopped; not cleaned up: pid 7 lives' } });
+    const again = apply(sandboxRecord({ state: 'deleting', cause: 'OPERATOR_STOP', causeDetail: 'stopped; not cleaned up: pid 7 lives' }), { target: 'sandbox', kind: 'delete-stuck', patch: { causeDetail: 'not deleted: a mount is busy' } });
+    expect(again).toMatchObject({ record: { state: 'failed', causeDetail: 'stopped; not deleted: a mount is busy' } });
+  });
+
   it.each(['vm-ended', 'share-ended'] as const)('takes the cause of %s once the boot is over, and leaves a boot that fails its own', (kind) => {
     const change: Change = { target: 'sandbox', kind, patch: { cause: 'VMM_CRASH', causeDetail: 'signal 9', consoleTail: 'x' } };
     expect(apply(sandboxRecord({ state: 'ready' }), change)).toMatchObject({ record: { state: 'stopping', cause: 'VMM_CRASH', causeDetail: 'signal 9' } });
