@@ -38,8 +38,8 @@ pub fn make_layers(context: &Context, plan: &Plan, source: &dyn Layers) -> Resul
     let budget = ImageBudget::new(&context.limits);
     let make = |layer| {
         let made = Making { context, layer, source, budget: &budget, unpacking: &unpacking }.run();
-        if made.is_err() {
-            context.cancel.give_up();
+        if let Err(failure) = &made {
+            context.cancel.give_up(failure.code);
         }
         made.map_err(|failure| failure.of_layer(&layer.digest))
     };

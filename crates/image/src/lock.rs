@@ -95,7 +95,7 @@ mod tests {
         let path = dir.path().join("lock");
         let _held = lock_file(&path, &Cancel::default(), &mut || ()).expect("lock");
         let cancel = Cancel::default();
-        let failure = lock_file(&path, &cancel, &mut || cancel.give_up()).expect_err("given up");
+        let failure = lock_file(&path, &cancel, &mut || cancel.give_up(Code::Cancelled)).expect_err("given up");
         assert_eq!(failure.code, Code::Cancelled);
     }
 }

@@ -120,8 +120,8 @@ impl RegistryLayers<'_> {
         let (fetched, unpacked) = std::thread::scope(|scope| {
             let fetching = scope.spawn(|| self.fetch(layer, report, &growing, hasher));
             let unpacked = unpack_growing(&growing, consume);
-            if unpacked.is_err() {
-                cancel.give_up();
+            if let Err(failure) = &unpacked {
+                cancel.give_up(failure.code);
             }
             let panicked = |_| Err(Failure::new(Code::Io, "a thread panicked; see standard error"));
             (fetching.join().unwrap_or_else(panicked), unpacked)
@@ -132,8 +132,9 @@ impl RegistryLayers<'_> {
             (_, unpacked) => unpacked,
         };
         if let Err(failure) = &result {
-            let is_useless = matches!(failure.code, Code::StorageFull | Code::DigestMismatch);
-            if is_useless || growing.written() == 0 {
+            // What another layer gave up for want of room would keep that room.
+            let is_out_of_room = failure.code == Code::StorageFull || cancel.cause() == Some(Code::StorageFull);
+            if is_out_of_room || failure.code == Code::DigestMismatch || growing.written() == 0 {
                 drop_file(&store.partial(&layer.digest));
             }
         }

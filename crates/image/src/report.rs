@@ -2,7 +2,7 @@
 
 use crate::cancel::Cancel;
 use crate::digest::Digest;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Display;
@@ -124,7 +124,7 @@ impl Report {
         let written = output.write_all(&text).and_then(|()| output.flush());
         drop(output);
         if written.is_err() {
-            self.cancel.give_up();
+            self.cancel.give_up(Code::Cancelled);
         }
     }
 }

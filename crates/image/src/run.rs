@@ -1,7 +1,7 @@
 //! One request from its line to its last answer.
 
 use crate::cancel::Cancel;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::import::run::import;
 use crate::layers::Context;
 use crate::pull::{pull, resolve_only};
@@ -41,14 +41,14 @@ fn watch_input(mut input: impl Read + Send + 'static, cancel: Cancel) {
         if let Err(error) = io::copy(&mut input, &mut io::sink()) {
             eprintln!("viv-image: standard input: {error}");
         }
-        cancel.give_up();
+        cancel.give_up(Code::Cancelled);
     });
 }
 
 /// SIGTERM and SIGINT are that wish, too.
 fn watch_signals(cancel: Cancel) {
     std::thread::spawn(move || match wait_for_signal() {
-        Ok(()) => cancel.give_up(),
+        Ok(()) => cancel.give_up(Code::Cancelled),
         Err(error) => eprintln!("viv-image: signals: {error}"),
     });
 }

@@ -2,7 +2,7 @@
 
 use crate::pull::{noise, pull};
 use crate::support::archive::{archive, digest, gzip, Image, Item};
-use crate::support::registry::{Content, Registry};
+use crate::support::registry::{Content, Fault, Registry};
 use crate::support::tool::Store;
 use serde_json::json;
 use std::fs;
@@ -71,6 +71,31 @@ fn a_full_disk_leaves_a_clean_store_at_whatever_moment() {
         pull(&store, &registry.reference(), json!({})).result();
         store.assert_tidy();
     }
+}
+
+#[test]
+fn a_full_disk_keeps_no_part_of_another_layer() {
+    let slow = archive(&[Item::File("noise", &noise(200_000))]);
+    let large = archive(&[Item::File("text", "line of text that packs well\n".repeat(40_000).as_bytes())]);
+    let (packed_slow, packed_large) = (gzip(&slow), gzip(&large));
+    let content = Content::of(&Image::new(&[(slow, packed_slow.clone()), (large, packed_large.clone())]));
+    let store = Store::new();
+    let disk = SmallDisk::mount(&store, "size=600k");
+    let part = store.path().join("partial/sha256").join(&digest(&packed_slow)[7..]);
+    let registry = Registry::start(move |asked| {
+        let reply = content.answer(asked);
+        if asked.is_blob(&packed_slow) {
+            return reply.but(Fault::Stall(100_000));
+        }
+        while asked.is_blob(&packed_large) && fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
+            std::thread::yield_now();
+        }
+        reply
+    });
+    let ended = pull(&store, &registry.reference(), json!({"limits": {"retries": 0}}));
+    assert_eq!(ended.code(), "storage_full", "{}", ended.message());
+    store.assert_tidy();
+    drop(disk);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn what_is_below_a_file_or_a_link_of_nothing_is_refused() {
 fn what_was_given_up_stops() {
     let outcome = Outcome::new();
     let cancel = Cancel::default();
-    cancel.give_up();
+    cancel.give_up(Code::Cancelled);
     let budget = ImageBudget::new(&Limits::default());
     let watch = Watch { budget: &budget, cancel: &cancel, progress: &|_| () };
     let bytes = Archive::new().file("a", "a").bytes();
