@@ -18,10 +18,11 @@ readonly APT_LOCK_WAIT="${APT_LOCK_WAIT:-300}"
 
 # What each is for: the VMM and virtiofsd (qemu-system-*), their images and probes (qemu-utils), mounts and namespaces on the
 # host (iproute2, util-linux), stripping modules and linking Rust (binutils, gcc), seccomp in the guest (libseccomp-dev),
-# kernels packed otherwise than by lz4 (xz-utils, zstd), looking into archives in tests (cpio).
+# images as one read-only disk (erofs-utils) and disks to write to (e2fsprogs), kernels packed otherwise than by lz4 (xz-utils,
+# zstd), looking into archives in tests (cpio).
 readonly PACKAGES=(
   qemu-system-x86 qemu-system-common qemu-utils
-  iproute2 util-linux procps
+  iproute2 util-linux procps erofs-utils e2fsprogs
   gcc libc6-dev make pkg-config binutils libseccomp-dev
   busybox-static xz-utils zstd cpio ca-certificates
 )

@@ -9,5 +9,5 @@ export const BOOT_MODULES: readonly string[] = ['virtio_pci', 'virtio_console', 
  * reached over vsock is built with `--module vmw_vsock_virtio_transport`.
  */
 export const LATE_MODULES: readonly string[] = [
-  'virtiofs', 'overlay', 'virtio_rng', 'virtio_net', 'virtio_blk', 'virtio_balloon', 'virtio_mem',
+  'virtiofs', 'overlay', 'virtio_rng', 'virtio_net', 'virtio_blk', 'erofs', 'virtio_scsi', 'sd_mod', 'virtio_balloon', 'virtio_mem',
 ];

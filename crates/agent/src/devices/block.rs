@@ -34,7 +34,7 @@ pub fn of_device(device: &Path) -> Option<Disk> {
 }
 
 /// The first directory whose name is `prefix` and a number, or any for an empty prefix.
-fn directory_in(parent: &Path, prefix: &str) -> Option<PathBuf> {
+pub fn directory_in(parent: &Path, prefix: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(parent).ok()?;
     entries.filter_map(|entry| entry.ok()).find_map(|entry| {
         let name = entry.file_name();

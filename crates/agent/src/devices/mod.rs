@@ -2,3 +2,5 @@
 
 pub mod block;
 pub mod place;
+pub mod scsi;
+pub mod wait;

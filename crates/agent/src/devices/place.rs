@@ -1,5 +1,6 @@
 //! A device by its place: slots and functions on the way from the root complex down. Bus numbers are the guest's own and may change.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,9 +22,21 @@ impl Place {
         Ok(Place(parts))
     }
 
+    /// As the kata protocol has it: the function may be left out (`10.3/00`).
+    pub fn parse_path(text: &str) -> Result<Place> {
+        let whole = |part: &str| if part.len() == 2 { format!("{part}.0") } else { part.to_owned() };
+        Place::parse(&text.split('/').map(whole).collect::<Vec<_>>().join("/"))
+    }
+
     /// The device's directory, below one of a root complex (`/sys/devices/pci0000:00`); nothing when it is not there.
     pub fn find(&self, root: &Path) -> Option<PathBuf> {
         self.0.iter().try_fold(root.to_owned(), |directory, part| child(&directory, part))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.0.join("/"))
     }
 }
 
@@ -60,6 +73,15 @@ mod tests {
         }
         for bad in ["", "10.8", "10.3/", "../10.3", "1.0", "10.3/00.0/..", "1F.0", "10-3", &["00.0"; 9].join("/")] {
             assert!(Place::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_may_leave_the_function_out() {
+        assert_eq!(Place::parse_path("02/01"), Place::parse("02.0/01.0"));
+        assert_eq!(Place::parse_path("10.3/00").unwrap().to_string(), "10.3/00.0");
+        for bad in ["", "2/1", "02/", "0000:00:01.0"] {
+            assert!(Place::parse_path(bad).is_err(), "{bad}");
         }
     }
 

@@ -6,13 +6,14 @@ use std::path::{Component, Path};
 
 use nix::mount::{mount, MsFlags};
 
+use super::disks;
 use super::options::split;
 use crate::proto::grpc::Storage;
 use crate::proto::types::FsGroupChangePolicy;
 use crate::ttrpc::status::{Result, Status};
 
 /// The drivers that `attach` knows.
-pub const DRIVERS: [&str; 6] = ["bind", "ephemeral", "local", "overlayfs", "tmpfs", "virtio-fs"];
+pub const DRIVERS: [&str; 8] = ["bind", "blk", "ephemeral", "local", "overlayfs", "scsi", "tmpfs", "virtio-fs"];
 
 /// The driver option that names a directory to make before an overlay is mounted.
 const CREATE_DIRECTORY: &str = "io.katacontainers.volume.overlayfs.create_directory=";
@@ -28,13 +29,17 @@ pub fn check(storage: &Storage) -> Result<()> {
         let point = &storage.mount_point;
         return Err(Status::invalid(format!("storage mount point {point:?} is not an absolute path below /run")));
     }
-    Ok(())
+    match storage.driver.as_str() {
+        "blk" | "scsi" => disks::check(storage),
+        _ => Ok(()),
+    }
 }
 
 /// Mounts a storage that passed `check`. Answers whether there is a mount to undo.
 pub fn attach(storage: &Storage) -> Result<bool> {
     let fail = |error: std::io::Error| Status::os(format!("storage {} at {}", storage.driver, storage.mount_point), error);
     match storage.driver.as_str() {
+        "blk" | "scsi" => disks::attach(storage).map(|()| true),
         "local" => local(storage).map_err(fail).map(|()| false),
         "overlayfs" => overlay(storage).map_err(fail).map(|()| true),
         "bind" => bind(storage).map_err(fail).map(|()| true),
@@ -43,7 +48,7 @@ pub fn attach(storage: &Storage) -> Result<bool> {
     }
 }
 
-fn mount_at(source: &str, storage: &Storage, kind: &str, extra: MsFlags) -> std::io::Result<()> {
+pub fn mount_at(source: &str, storage: &Storage, kind: &str, extra: MsFlags) -> std::io::Result<()> {
     let (flags, data) = split(&storage.options);
     mount(Some(source), storage.mount_point.as_str(), Some(kind), flags | extra, Some(data.as_str()))?;
     Ok(())
@@ -116,7 +121,7 @@ fn local(storage: &Storage) -> std::io::Result<()> {
 }
 
 /// Gives the top directory to the group, writable and inherited.
-fn owned_by_group(storage: &Storage) -> std::io::Result<()> {
+pub fn owned_by_group(storage: &Storage) -> std::io::Result<()> {
     let Some(group) = &storage.fs_group else {
         return Ok(());
     };
@@ -140,7 +145,8 @@ mod tests {
     #[test]
     fn only_known_drivers_and_plain_paths_below_run_pass() {
         assert!(check(&storage("virtio-fs", "/run/kata-containers/shared/containers/")).is_ok());
-        assert!(check(&storage("blk", "/run/x")).is_err());
+        assert!(check(&storage("nvdimm", "/run/x")).is_err());
+        assert!(check(&storage("blk", "/run/x")).is_err(), "without a source");
         for path in ["", "/", "/run", "/etc/x", "run/x", "/run/../etc"] {
             assert!(check(&storage("bind", path)).is_err(), "{path:?}");
         }

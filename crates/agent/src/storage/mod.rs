@@ -1,5 +1,6 @@
 //! What is mounted in the guest for sandboxes and containers.
 
+pub mod disks;
 pub mod handlers;
 pub mod options;
 pub mod shares;
