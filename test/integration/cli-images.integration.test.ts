@@ -19,7 +19,7 @@ async function outcome(argv: readonly string[], { input, ...options }: Options =
 const APP = `sha256:${'a'.repeat(64)}`;
 
 test('pull prints the id, and one line for each step of a layer', async () => {
-  expect(await outcome(['pull', 'registry.test/app:1'])).toEqual({ code: 0, out: `${APP}\n`, err: 'resolving\n111111111111: fetching 2 MiB\n111111111111: done\nregistry.test/app:1: 1 layers, 2 MiB fetched\n' });
+  expect(await outcome(['pull', 'registry.test/app:1'])).toEqual({ code: 0, out: `${APP}\n`, err: 'resolving\n111111111111: fetching 2 MiB\n111111111111: done\nregistry.test/app:1: 1 layer, 2 MiB fetched\n' });
   expect(daemon.images.pulls).toMatchObject([{ reference: 'registry.test/app:1', policy: PullPolicy.PULL_POLICY_ALWAYS, insecure: false, platform: '' }]);
 });
 
@@ -63,7 +63,7 @@ test('rm says what it took away; what is in use needs force', async () => {
 });
 
 test('prune says how much it freed', async () => {
-  expect(await outcome(['image', 'prune'])).toEqual({ code: 0, out: '', err: '0 B freed\n' });
+  for (const quiet of [[], ['-f'], ['--force']]) expect(await outcome(['image', 'prune', ...quiet])).toEqual({ code: 0, out: '', err: '0 B freed\n' });
   expect(await outcome(['image', 'prune', '--all'])).toEqual({ code: 0, out: 'untagged docker.io/library/busybox:latest\ndeleted sha256:b\n', err: '1 MiB freed\n' });
 });
 

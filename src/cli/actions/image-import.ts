@@ -6,6 +6,7 @@ import { CliError } from '../cli-error.ts';
 import type { Action } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { LayerBars } from '../format/layer-bars.ts';
+import { describeCount } from '../format/quantity.ts';
 
 interface ImportFlags {
   readonly entrypoint?: string;
@@ -44,7 +45,7 @@ export const importImage: Action<ImportFlags> = async (context, operands, flags)
     if (message?.$case === 'result') result = message.value;
   }
   if (result === undefined) throw new CliError('the daemon ended the import without a result');
-  if (flags.quiet !== true) context.host.stderr.write(result.images.map(({ name, layers }) => `${name}: ${layers.length} layers\n`).join(''));
+  if (flags.quiet !== true) context.host.stderr.write(result.images.map(({ name, layers }) => `${name}: ${describeCount(layers.length, 'layer')}\n`).join(''));
   context.host.stdout.write(result.images.map(({ digest }) => `${digest}\n`).join(''));
   return ExitCode.ok;
 };

@@ -3,7 +3,7 @@ import { CliError, UsageError } from '../cli-error.ts';
 import type { Action, CommandContext } from '../context.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { LayerBars } from '../format/layer-bars.ts';
-import { describeBytes } from '../format/quantity.ts';
+import { describeBytes, describeCount } from '../format/quantity.ts';
 
 interface PullFlags {
   readonly platform?: string;
@@ -29,7 +29,7 @@ export const pullImage: Action<PullFlags> = async (context, operands, flags) => 
   const auth = await credentials(context, flags);
   const { image, upToDate, fetchedBytes } = await pull(context, { ...request, auth }, flags.quiet === true);
   if (flags.quiet !== true) {
-    const what = upToDate ? 'up to date' : `${image?.layers.length ?? 0} layers, ${describeBytes(fetchedBytes)} fetched`;
+    const what = upToDate ? 'up to date' : `${describeCount(image?.layers.length ?? 0, 'layer')}, ${describeBytes(fetchedBytes)} fetched`;
     context.host.stderr.write(`${image?.name ?? request.reference}: ${what}\n`);
   }
   context.host.stdout.write(`${image?.digest ?? ''}\n`);

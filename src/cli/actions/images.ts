@@ -56,7 +56,7 @@ export const removeImages: Action<{ readonly force?: boolean }> = async (context
 };
 
 /** `viv image prune`: what was removed on standard output, how much that was on standard error. */
-export const pruneImages: Action<{ readonly all?: boolean }> = async (context, _operands, flags) => {
+export const pruneImages: Action<{ readonly all?: boolean; readonly force?: boolean }> = async (context, _operands, flags) => {
   const { images } = await context.connect('images');
   const removed = await images.pruneImages({ requestId: context.requestId(), all: flags.all === true });
   const text = removedText(removed);

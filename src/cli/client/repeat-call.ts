@@ -12,12 +12,13 @@ export interface RepeatParts {
 
 /**
  * A call with a request id whose connection broke is sent again with the same id until the daemon is back: it carries the request out once, or
- * answers what came of it. A daemon that was never reached is not waited for.
+ * answers what came of it. What tells its progress (a pull, an import, a build of a guest) begins to tell anew. A daemon that was never reached is not
+ * waited for.
  */
 export function repeatCall({ clock, say, policy }: RepeatParts): ClientMiddleware {
   return async function* repeat(call, options) {
     const { signal } = options;
-    if (call.requestStream || call.responseStream || !hasRequestId(call.request)) return yield* call.next(call.request, options);
+    if (call.requestStream || !hasRequestId(call.request)) return yield* call.next(call.request, options);
     let brokenAt: number | undefined;
     let told = false;
     for (let attempt = 0; ; attempt += 1) {

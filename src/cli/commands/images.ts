@@ -18,7 +18,8 @@ export function registerImageCommands(program: Command, bind: Bind): void {
 
   const prune = image.command('prune')
     .description('remove images without a name that no container uses, and what given-up pulls have fetched')
-    .option('-a, --all', 'also those with names');
+    .option('-a, --all', 'also those with names')
+    .option('-f, --force', 'as other tools have it; nothing is asked here in any case');
   bind(prune, async () => (await import('../actions/images.ts')).pruneImages);
 
   registerImport(image, bind);

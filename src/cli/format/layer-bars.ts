@@ -57,7 +57,9 @@ export function layerText({ layer, step, totalBytes }: LayerProgress): string {
 /** `4f4fb700ef54 fetching   [########----------------]  33 % 12 MiB` */
 export function barText({ layer, step, doneBytes, totalBytes }: LayerProgress): string {
   const head = layer === '' ? step : `${shortDigest(layer)} ${step.padEnd(10)}`;
-  if (totalBytes === 0n || step === 'done' || step === 'exists' || step === 'waiting') return head.trimEnd();
+  if (step === 'done' || step === 'exists' || step === 'waiting') return head.trimEnd();
+  // How much a root file system is, is known at its end.
+  if (totalBytes === 0n) return doneBytes === 0n ? head.trimEnd() : `${head.trimEnd()} ${describeBytes(doneBytes)}`;
   const share = Math.min(1, Number(doneBytes) / Number(totalBytes));
   const filled = Math.round(share * barWidth);
   return `${head} [${'#'.repeat(filled)}${'-'.repeat(barWidth - filled)}] ${String(Math.floor(share * 100)).padStart(3)} % ${describeBytes(totalBytes)}`;

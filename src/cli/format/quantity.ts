@@ -14,3 +14,6 @@ export function describeBytes(bytes: bigint | number): string {
 
 /** 0.0123 s → "12.3 ms", 1.5 s → "1.50 s". */
 export const describeMs = (ms: number): string => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(1)} ms`);
+
+/** "1 layer", "2 layers". */
+export const describeCount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -14,7 +14,7 @@ const REASONS: Readonly<Record<string, { readonly reason: ErrorReason; readonly 
   bad_image: { reason: 'IMAGE_INVALID', remedy: 'the image is not what the OCI image-spec says; build it again' },
   wrong_platform: { reason: 'IMAGE_WRONG_PLATFORM', remedy: 'use a tag that has this platform, or name one with --platform' },
   too_large: { reason: 'IMAGE_TOO_LARGE', remedy: 'raise images.max_layer or images.max_image if the image is to be trusted' },
-  storage_full: { reason: 'STORAGE_FULL', remedy: 'free space in the state directory (viv image prune); what was fetched is kept for the next try' },
+  storage_full: { reason: 'STORAGE_FULL', remedy: 'free space in the state directory (viv image prune) and pull it again; nothing of it is left half done' },
   io: { reason: 'HOST_RESOURCE', remedy: 'look at the disk of the state directory' },
   cancelled: { reason: 'CANCELLED', remedy: 'pull again: it goes on where it was' },
 };

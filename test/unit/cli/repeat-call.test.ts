@@ -57,6 +57,11 @@ describe('a call with a request id whose connection breaks', () => {
     expect(waitedMs).toBeLessThan(callReconnectPolicy.giveUpMs + callReconnectPolicy.maxDelayMs);
   });
 
+  it('tells its progress anew where it is a stream', async () => {
+    const { answer, sent } = await run({ outcomes: [BROKEN, 'done'], stream: true });
+    expect([answer, sent.length]).toEqual(['done', 2]);
+  });
+
   it('ends with what the daemon says once it is back', async () => {
     const { answer, sent } = await run({ outcomes: [BROKEN, REFUSED] });
     expect([answer, sent.length]).toEqual([REFUSED, 2]);
@@ -70,7 +75,7 @@ describe('a call is not sent again', () => {
     ['that was refused', { outcomes: [REFUSED] }],
     ['without a request id', { outcomes: [BROKEN], request: { sandboxId: 'sb' } }],
     ['with an empty one', { outcomes: [BROKEN], request: { requestId: '' } }],
-    ['that is a stream', { outcomes: [BROKEN], stream: true }],
+    ['that is a stream without an id', { outcomes: [BROKEN], request: { containerId: 'c' }, stream: true }],
     ['that its user gave up', { outcomes: [BROKEN], signal: AbortSignal.abort() }],
     ['that failed here', { outcomes: [new Error('a bug')] }],
   ])('%s', async (_, made) => {
