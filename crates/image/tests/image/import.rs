@@ -117,6 +117,7 @@ fn a_directory_is_one_layer_and_always_the_same_image() {
     make_root(root.path());
     let (store, other) = (Store::new(), Store::new());
     let (first, second) = (store.import(root.path()), other.import(root.path()));
+    assert_eq!(first.layers_told(), [""], "its digest is known at the end");
     let image = &first.result()["images"][0];
     assert_eq!(image["manifest_digest"], second.result()["images"][0]["manifest_digest"]);
     let layer = store.layer(&image["layers"][0]["chain_id"]);

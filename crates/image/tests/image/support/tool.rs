@@ -134,6 +134,13 @@ impl Ended {
         self.lines.last().and_then(|last| last["error"]["message"].as_str()).expect("a message")
     }
 
+    /// Whose progress was told.
+    pub fn layers_told(&self) -> Vec<&str> {
+        let mut layers: Vec<&str> = self.lines.iter().filter_map(|line| line["progress"]["layer"].as_str()).collect();
+        layers.dedup();
+        layers
+    }
+
     pub fn steps(&self) -> Vec<&str> {
         let mut steps: Vec<&str> = self.lines.iter().filter_map(|line| line["progress"]["step"].as_str()).collect();
         steps.dedup();
