@@ -44,7 +44,7 @@ export function wireImages(config: DaemonConfig, disk: ImageDisk, { deps, regist
   const { library, parts, images } = disk;
   const uses = () => imageUses(registry.sandboxes.map(({ record }) => record), [...registry.unreadable.keys()]);
   const sweep = new ImageSweep({ library, store: parts, uses, resolving: deps.resolving, log: deps.log });
-  const operations = new Images({ store: images, library, disk: parts, tool: wireTool(config, deps.clock), sweep, uses, clock: deps.clock, platform: hostPlatform() });
+  const operations = new Images({ store: images, library, disk: parts, tool: wireTool(config, deps.clock), sweep, uses, clock: deps.clock, failpoints: deps.failpoints, platform: hostPlatform() });
   void releaseImages({ events: deps.hub, library, sweep: () => operations.sweep(), log: deps.log });
   return operations;
 }

@@ -2,6 +2,7 @@ import { GracePeriod } from '../../src/base/grace-period.ts';
 import { deferred, raceSignal } from '../../src/base/abort.ts';
 import type { ImageRecord } from '../../src/core/model/image.ts';
 import { NO_SETTINGS } from '../../src/core/model/image.ts';
+import type { Failpoints } from '../../src/core/ports/failpoints.ts';
 import type { ImageParts, ImageProgress, ImageTool, PullCall, StoredPart, UnpackedImage, UnpackOutcome } from '../../src/core/ports/images.ts';
 import type { WaitOptions } from '../../src/core/ports/host.ts';
 import type { SandboxRecord } from '../../src/core/model/record.ts';
@@ -111,6 +112,8 @@ export class ImageWorld {
   readonly resolving = new GracePeriod();
   records: SandboxRecord[] = [];
   unreadable: string[] = [];
+  /** What a daemon has that serves: none. */
+  failpoints: Failpoints | undefined;
   library!: FileImageLibrary;
   images!: Images;
 
@@ -128,6 +131,6 @@ export class ImageWorld {
     const store = new KnownImages(this.library, new DirectoryImageStore(['/embedded'], noFiles), '/store');
     const uses = () => imageUses(this.records, this.unreadable);
     const sweep = new ImageSweep({ library: this.library, store: this.disk, uses, resolving: this.resolving, log: this.logger });
-    this.images = new Images({ store, library: this.library, disk: this.disk, tool: this.tool, sweep, uses, clock: new ManualClock(5000), platform: { os: 'linux', architecture: 'amd64', variant: '' } });
+    this.images = new Images({ store, library: this.library, disk: this.disk, tool: this.tool, sweep, uses, clock: new ManualClock(5000), failpoints: this.failpoints, platform: { os: 'linux', architecture: 'amd64', variant: '' } });
   }
 }

@@ -52,6 +52,7 @@ const OF_ANOTHER_CAUSE: ReadonlySet<PlanRecord> = new Set<PlanRecord>([
 ]);
 
 export const PRUNE_RULES: readonly PruneRule[] = [
+  { why: 'no VM has a part in it', prunes: (cell) => cell.guest !== 'healthy' && (cell.plan === 'image-pull' || cell.plan === 'image-import') },
   { why: 'there is no VM yet', prunes: (cell) => cell.guest !== 'healthy' && beforeVm(cell) },
   { why: 'its VM is gone already', prunes: (cell) => cell.guest !== 'healthy' && afterVm(cell) },
   { why: 'a record that is on disk neither fails nor hangs (a full disk has tests of its own)', prunes: (cell) => cell.position === 'between' && (cell.fault === 'fails' || cell.fault === 'hangs') },

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SandboxState, type Sandbox } from '../../src/gen/vivarium/v1/sandbox.ts';
 import { TestDaemon } from '../system/daemon.ts';
 import { cellName, type Cell } from './cells.ts';
+import { isOfImage, judgeImage, MatrixImages } from './images.ts';
 import { judge } from './judge.ts';
 import { ArmedPoints, each, goOn, park, prepareAll, recoverInto, runThrough, type RoundProblem } from './rounds.ts';
 import { MatrixClient, type Stage, type Subject } from './subject.ts';
@@ -30,12 +31,13 @@ export interface Verdict {
  * it says and by what is there.
  */
 export async function play(cells: readonly Cell[], stage: Stage): Promise<Verdict> {
-  const subjects = cells.map((cell, index): Subject => ({ cell, stage, name: `m${index}`, sandboxId: '', witness: '', target: '', vmm: undefined }));
+  const daemon = await TestDaemon.start({ profiles: stage.profiles, flags: FLAGS, parent: stage.parent });
+  await using images = await MatrixImages.start(daemon.home);
+  const subjects = cells.map((cell, index): Subject => ({ cell, stage, name: isOfImage(cell) ? images.make(cell, `m${index}`) : `m${index}`, sandboxId: '', witness: '', target: '', vmm: undefined }));
   const [inRecovery, others] = split(subjects, ({ cell }) => cell.plan === 'recover');
   const [killed, lived] = split(others, ({ cell }) => cell.fault === 'killed');
   const problems: RoundProblem[] = [];
   const stopped = new Set<number>();
-  const daemon = await TestDaemon.start({ profiles: stage.profiles, flags: FLAGS, parent: stage.parent });
   try {
     await daemon.crash();
     const first = new ArmedPoints(join(daemon.home, 'first.json'), others);
@@ -60,7 +62,8 @@ export async function play(cells: readonly Cell[], stage: Stage): Promise<Verdic
     using client = new MatrixClient(daemon.host);
     const found = new Map((await settled(client)).map((sandbox) => [sandbox.spec?.name ?? '', sandbox]));
     await each(subjects, JUDGED_AT_ONCE, async (subject) => {
-      const wrong = await judge(client, subject, found.get(subject.name)).catch((error: unknown) => [`could not be judged: ${String(error)}`]);
+      const judged = isOfImage(subject.cell) ? judgeImage(client, subject) : judge(client, subject, found.get(subject.name));
+      const wrong = await judged.catch((error: unknown) => [`could not be judged: ${String(error)}`]);
       problems.push(...wrong.map((problem) => ({ cell: subject.cell, problem })));
     });
     const audit = await client.host.audit({});

@@ -5,14 +5,17 @@ import type { PlanName } from '../../src/core/machine/plans.ts';
 import { ContainerServiceDefinition } from '../../src/gen/vivarium/v1/container.ts';
 import { DeviceServiceDefinition } from '../../src/gen/vivarium/v1/device.ts';
 import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
+import { ImageServiceDefinition } from '../../src/gen/vivarium/v1/image.ts';
 import { SandboxServiceDefinition, SandboxState, type Sandbox } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { Cell } from './cells.ts';
+import { fetchImage, isOfImage } from './images.ts';
 
 /** A client of one daemon's life; a daemon that was killed needs another. */
 export class MatrixClient implements Disposable {
   readonly sandboxes: Client<SandboxServiceDefinition>;
   readonly containers: Client<ContainerServiceDefinition>;
   readonly devices: Client<DeviceServiceDefinition>;
+  readonly images: Client<ImageServiceDefinition>;
   readonly host: Client<HostServiceDefinition>;
   readonly #home: string;
   readonly #channel: Channel;
@@ -23,6 +26,7 @@ export class MatrixClient implements Disposable {
     this.sandboxes = createClient(SandboxServiceDefinition, this.#channel);
     this.containers = createClient(ContainerServiceDefinition, this.#channel);
     this.devices = createClient(DeviceServiceDefinition, this.#channel);
+    this.images = createClient(ImageServiceDefinition, this.#channel);
     this.host = createClient(HostServiceDefinition, this.#channel);
     this.#home = dirname(dirname(host.replace(/^unix:/, '')));
   }
@@ -94,6 +98,7 @@ export interface Vmm {
 export interface Subject {
   readonly cell: Cell;
   readonly stage: Stage;
+  /** Of its sandbox; of an image what it is fetched by. */
   readonly name: string;
   sandboxId: string;
   /** Counts from 1, a line each; whoever restarts or skips shows. */
@@ -145,7 +150,7 @@ export function bootsWithDisk({ plan, at }: Cell): boolean {
 /** Brings a cell's sandbox to where its plan begins. */
 export async function prepare(client: MatrixClient, subject: Subject): Promise<void> {
   const { cell, stage } = subject;
-  if (cell.plan === 'create') return;
+  if (cell.plan === 'create' || isOfImage(cell)) return;
   const { sandbox } = await client.sandboxes.createSandbox({ spec: { name: subject.name, profile: profileOf(cell) } });
   if (sandbox === undefined) throw new Error('no sandbox in the reply');
   subject.sandboxId = sandbox.id;
@@ -216,6 +221,10 @@ export async function request(client: MatrixClient, subject: Subject, signal: Ab
       return;
     case 'device-detach':
       await client.devices.detachDevice({ sandboxId, deviceId: DISK }, { signal });
+      return;
+    case 'image-pull':
+    case 'image-import':
+      await fetchImage(client, subject, signal);
       return;
     case 'exec':
       await client.execTrue(witness, signal);

@@ -70,6 +70,9 @@ export const PLANS = {
     failures: ['device:unplug-refused', 'device:unplug-late', 'device:release-failed'],
   },
   exec: { steps: ['agent_exec'], records: [], failures: [] },
+  /** Of an image and no sandbox: its record and its name are published by the last step. */
+  'image-pull': { steps: ['fetch', 'record'], records: [], failures: [] },
+  'image-import': { steps: ['unpack', 'record'], records: [], failures: [] },
 } as const satisfies Readonly<Record<string, PlanShape>>;
 
 export type PlanName = keyof typeof PLANS;

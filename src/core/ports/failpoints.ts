@@ -7,8 +7,9 @@ export type Failpoint = { readonly [P in PlanName]: `${P}/${StepOf<P>}/${'before
 /**
  * Faults on command, for tests of this daemon: a host that serves has none, and then nothing is called.
  *
- * `reach` answers undefined at once when nothing is armed for this point and sandbox. Otherwise it waits, or rejects with the fault.
+ * `subject` is the sandbox's name; of an image the reference or the path that was asked for.
+ * `reach` answers undefined at once when nothing is armed for this point and subject. Otherwise it waits, or rejects with the fault.
  */
 export interface Failpoints {
-  reach(point: Failpoint, sandbox: string, options?: WaitOptions): Promise<void> | undefined;
+  reach(point: Failpoint, subject: string, options?: WaitOptions): Promise<void> | undefined;
 }

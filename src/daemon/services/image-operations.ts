@@ -3,12 +3,14 @@ import { linkSignals } from '../../base/abort.ts';
 import { DomainError, invalidRequest } from '../../core/model/errors.ts';
 import { NO_SETTINGS } from '../../core/model/image.ts';
 import { parseImageReference, requireImageReference } from '../../core/model/image-reference.ts';
+import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { Clock } from '../../core/ports/host.ts';
 import type { ImageLibrary, ImageParts, ImageTool, NamedImage, Platform, StoredPart, UnpackedImage } from '../../core/ports/images.ts';
 import type { ImageConfig, ImageStore } from '../../core/ports/storage.ts';
 import type { MutateOptions } from './facade.ts';
 import type { ImageImportEvent, ImageImportSpec, ImageOperations, ImagePullEvent, ImagePullSpec, ImagesRemoved, ImageView } from './image-facade.ts';
 import { ImagePulls, imageRecord } from './image-pulls.ts';
+import { ImageRun } from './image-run.ts';
 import type { ImageSweep, PartStanding } from './image-sweep.ts';
 import { ImageTurns } from './image-turns.ts';
 import type { ImageUses } from './image-uses.ts';
@@ -22,6 +24,7 @@ export interface ImagesParts {
   readonly disk: Pick<ImageParts, 'list'>;
   readonly uses: () => ImageUses;
   readonly clock: Pick<Clock, 'wallMs'>;
+  readonly failpoints: Failpoints | undefined;
   /** What this host runs. */
   readonly platform: Platform;
 }
@@ -139,19 +142,21 @@ export class Images implements ImageOperations {
   }
 
   async #import(spec: ImageImportSpec, board: ProgressBoard, signal: AbortSignal): Promise<readonly ImageView[]> {
-    const { tool, library, clock, platform, store } = this.#parts;
+    const { tool, library, clock, platform, store, failpoints } = this.#parts;
     const reference = spec.reference === '' ? undefined : requireImageReference('reference', spec.reference);
     if (reference?.digest !== undefined && reference.digest !== '') throw invalidRequest([{ field: 'reference', description: 'a digest is no name to give' }]);
     using _turn = await this.#turns.begin(signal);
-    const { images } = await tool.import({ path: spec.path, platform }, (progress) => { board.report(progress); }, { signal });
+    const run = new ImageRun(failpoints, 'image-import', spec.path);
+    const { images } = await run.step('unpack', async () => await tool.import({ path: spec.path, platform }, (progress) => { board.report(progress); }, { signal }), { signal });
     if (reference !== undefined && images.length > 1) throw invalidRequest([{ field: 'reference', description: `${spec.path} has ${images.length} images, which can't have one name; leave it empty to keep theirs` }]);
-    const ids: string[] = [];
-    for (const image of images.map((unpacked) => configured(unpacked, spec))) {
-      const names = reference === undefined ? image.names.flatMap((name) => parseImageReference(name)?.full ?? []) : [reference.full];
-      await library.add(imageRecord(image, clock.wallMs()), names);
-      ids.push(image.configDigest);
-    }
-    return await Promise.all(ids.map(async (id) => this.#view(await store.resolve(id))));
+    const unpacked = images.map((image) => configured(image, spec));
+    await run.step('record', async () => {
+      for (const image of unpacked) {
+        const names = reference === undefined ? image.names.flatMap((name) => parseImageReference(name)?.full ?? []) : [reference.full];
+        await library.add(imageRecord(image, clock.wallMs()), names);
+      }
+    }, { signal });
+    return await Promise.all(unpacked.map(async ({ configDigest }) => this.#view(await store.resolve(configDigest))));
   }
 
   #namesToTake({ record, names }: NamedImage, reference: string, force: boolean): readonly string[] {

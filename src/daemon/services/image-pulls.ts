@@ -4,6 +4,8 @@ import type { ImageRecord } from '../../core/model/image.ts';
 import type { ImageLibrary, ImageTool, PullCall, UnpackedImage } from '../../core/ports/images.ts';
 import type { Clock } from '../../core/ports/host.ts';
 import type { ImageProgress } from '../../core/ports/images.ts';
+import type { Failpoints } from '../../core/ports/failpoints.ts';
+import { ImageRun } from './image-run.ts';
 import type { ImageTurns } from './image-turns.ts';
 import { ProgressBoard } from './progress-board.ts';
 import { SharedWork } from './shared-work.ts';
@@ -13,6 +15,7 @@ export interface ImagePullsParts {
   readonly tool: ImageTool;
   readonly turns: ImageTurns;
   readonly clock: Pick<Clock, 'wallMs'>;
+  readonly failpoints: Failpoints | undefined;
 }
 
 export interface Pulled {
@@ -77,13 +80,14 @@ export class ImagePulls {
   }
 
   async #fetch(call: PullCall, board: ProgressBoard, signal: AbortSignal): Promise<Pulled> {
-    const { library, tool, turns, clock } = this.#parts;
+    const { library, tool, turns, clock, failpoints } = this.#parts;
     using _turn = await turns.begin(signal);
-    const { images, fetchedBytes } = await tool.pull(call, (progress) => { board.report(progress); }, { signal });
+    const run = new ImageRun(failpoints, 'image-pull', call.reference);
+    const { images, fetchedBytes } = await run.step('fetch', async () => await tool.pull(call, (progress) => { board.report(progress); }, { signal }), { signal });
     const [image] = images;
     if (image === undefined) throw new DomainError('IMAGE_INVALID', `pull ${call.reference}: the image tool brought no image`);
     const upToDate = fetchedBytes === 0 && library.find(call.reference)?.record.id === image.configDigest;
-    await library.add(imageRecord(image, clock.wallMs()), [call.reference]);
+    await run.step('record', async () => { await library.add(imageRecord(image, clock.wallMs()), [call.reference]); }, { signal });
     return { id: image.configDigest, upToDate, fetchedBytes };
   }
 }

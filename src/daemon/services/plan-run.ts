@@ -1,6 +1,6 @@
 import type { PlanName, StepOf } from '../../core/machine/plans.ts';
-import type { Failpoint } from '../../core/ports/failpoints.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
+import { betweenPoints } from './failing-step.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 
@@ -20,12 +20,7 @@ export class PlanRun<P extends PlanName> {
   async step<T>(name: StepOf<P>, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
     const { failpoints } = this.#unit.deps;
     if (failpoints === undefined) return await this.timer.time(name, work);
-    const sandbox = this.#unit.record.name;
-    return await this.timer.time(name, async () => {
-      await failpoints.reach(`${this.#plan}/${name}/before` as Failpoint, sandbox, options);
-      const result = await work();
-      await failpoints.reach(`${this.#plan}/${name}/after` as Failpoint, sandbox, options);
-      return result;
-    });
+    const place = { plan: this.#plan, step: name, subject: this.#unit.record.name };
+    return await this.timer.time(name, async () => await betweenPoints(failpoints, place, work, options));
   }
 }
