@@ -1,9 +1,12 @@
 import type { BlockHost } from './block-host.ts';
 
+/** The kernel's files, as far as they tell of uses. */
+export type UseFiles = Pick<BlockHost, 'text' | 'names'>;
+
 const DEEPEST = 16;
 
 /** Who on the host uses a block device, its partitions, or what is built on them; undefined: nobody that can be named. */
-export async function useOfDevice(host: BlockHost, number: string): Promise<string | undefined> {
+export async function useOfDevice(host: UseFiles, number: string): Promise<string | undefined> {
   const mounts = parseMounts(await host.text('/proc/self/mountinfo'));
   for (const relative of await relatives(host, number)) {
     const mount = mounts.get(relative.number);
@@ -13,7 +16,7 @@ export async function useOfDevice(host: BlockHost, number: string): Promise<stri
 }
 
 /** A file that the host swaps to, or shows as a loop device. */
-export async function useOfFile(host: BlockHost, path: string): Promise<string | undefined> {
+export async function useOfFile(host: UseFiles, path: string): Promise<string | undefined> {
   const swaps = (await host.text('/proc/swaps')).split('\n').slice(1).map((line) => unescape(line.split(/\s/)[0] ?? ''));
   if (swaps.includes(path)) return 'the host swaps to it';
   for (const name of (await host.names('/sys/block')).filter((candidate) => candidate.startsWith('loop'))) {
@@ -28,7 +31,7 @@ interface Relative {
 }
 
 /** The device, its partitions, and whatever the kernel has built upon any of these. */
-async function relatives(host: BlockHost, number: string, depth = 0): Promise<readonly Relative[]> {
+async function relatives(host: UseFiles, number: string, depth = 0): Promise<readonly Relative[]> {
   const directory = `/sys/dev/block/${number}`;
   const name = /^DEVNAME=(.*)$/m.exec(await host.text(`${directory}/uevent`))?.[1] ?? number;
   const own = { name: `/dev/${name}`, number };
@@ -37,7 +40,7 @@ async function relatives(host: BlockHost, number: string, depth = 0): Promise<re
   return [own, ...below.flat()];
 }
 
-async function partitions(host: BlockHost, directory: string): Promise<readonly string[]> {
+async function partitions(host: UseFiles, directory: string): Promise<readonly string[]> {
   const found = await Promise.all((await host.names(directory)).map(async (name) => {
     const isPartition = (await host.names(`${directory}/${name}`)).includes('partition');
     return isPartition ? (await host.text(`${directory}/${name}/dev`)).trim() : '';
@@ -45,7 +48,7 @@ async function partitions(host: BlockHost, directory: string): Promise<readonly 
   return found.filter((number) => number !== '');
 }
 
-async function holders(host: BlockHost, directory: string): Promise<readonly string[]> {
+async function holders(host: UseFiles, directory: string): Promise<readonly string[]> {
   const names = await host.names(`${directory}/holders`);
   const found = await Promise.all(names.map(async (name) => (await host.text(`${directory}/holders/${name}/dev`)).trim()));
   return found.filter((number) => number !== '');

@@ -1,0 +1,37 @@
+/** `guest-kernel`: a driver of the guest's takes it. `vfio`: it is bound to vfio-pci in the guest, for a program in a container that drives it. */
+export type VfioMode = 'guest-kernel' | 'vfio';
+
+/** A PCI device of the host's, as it is asked for. All of its IOMMU group goes with it. */
+export interface VfioSpec {
+  readonly kind: 'vfio';
+  /** `0000:01:00.0`, `01:00.0`, `/dev/vfio/16`, or a directory below /sys. */
+  readonly device: string;
+  readonly mode: VfioMode;
+}
+
+/** One function of the group. Numbers in hexadecimal, as sysfs writes them, without `0x`. */
+export interface HostFunction {
+  readonly address: string;
+  /** Class and subclass: `0200`. */
+  readonly classCode: string;
+  readonly vendor: string;
+  readonly device: string;
+  /** What it was with when it was looked at; empty: no driver. */
+  readonly driver: string;
+  /** -1: the host says nothing of it. */
+  readonly numaNode: number;
+  readonly express: boolean;
+  /** Of all its BARs. */
+  readonly barBytes: number;
+}
+
+/** What stands behind it on the host. */
+export interface HostVfio {
+  readonly kind: 'vfio';
+  /** `/dev/vfio/16` */
+  readonly path: string;
+  readonly identity: string;
+  readonly group: number;
+  /** In the order of their addresses; bridges of the group are left out. */
+  readonly functions: readonly HostFunction[];
+}
