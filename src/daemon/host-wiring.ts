@@ -1,5 +1,6 @@
 import type { ImageStore } from '../core/ports/storage.ts';
 import type { ProcessRunner } from '../core/ports/host.ts';
+import { reportVfio } from '../devices/vfio/host-report.ts';
 import { NodeHostProbe } from './node-host-probe.ts';
 import { startLineProcess } from './node-line-process.ts';
 import type { ProfileSet } from './profile-set.ts';
@@ -11,6 +12,7 @@ import type { GuestOperations, HostOperations } from './services/facade.ts';
 import { GuestBuilds } from './services/guest-operations.ts';
 import { HostInformation } from './services/host-operations.ts';
 import type { Registry } from './services/registry.ts';
+import type { VfioWiring } from './vfio-wiring.ts';
 import { BUILD } from './version.ts';
 import type { WiringParts } from './wiring.ts';
 
@@ -21,6 +23,7 @@ export interface HostWiringParts extends WiringParts {
   readonly runner: ProcessRunner;
   readonly audit: Audit;
   readonly registry: Registry;
+  readonly vfio: VfioWiring;
 }
 
 /** What the daemon tells of its host, and the guest builder. */
@@ -52,6 +55,7 @@ export function wireHost(parts: HostWiringParts): { readonly hostOperations: Hos
     doctor,
     audit: parts.audit,
     probe,
+    vfio: () => reportVfio(parts.vfio.files, parts.vfio.disks, parts.vfio.marks),
     profiles: () => profiles.views(),
     images: () => images.list(),
     vmmPaths: () => [profile.hypervisorPath],

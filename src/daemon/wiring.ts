@@ -53,6 +53,7 @@ import type { DaemonConfig } from './config.ts';
 import { openImages, wireImages } from './image-wiring.ts';
 import type { ImageDisk } from './image-wiring.ts';
 import { wireDevices } from './device-wiring.ts';
+import { wireVfio } from './vfio-wiring.ts';
 import { armedFailpoints } from './failpoints.ts';
 import { BuiltGuests } from './guest-source.ts';
 import { wireHost } from './host-wiring.ts';
@@ -113,6 +114,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const journal = await openJournal(config, bootId);
   const requestJournal = await FileRequestJournal.open({ files: nodeStoreFiles(), directory: `${config.root}/requests`, clock: host.clock, logger: parts.logger, kept: config.requestsKept, ageMs: config.requestsAge });
   const registry = new Registry();
+  const vfio = wireVfio({ root: config.root, files: new SystemFiles(), runner: host.runner, bootId, log: parts.logger });
   const deps: Deps = {
     ...host,
     ...storage,
@@ -139,7 +141,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
   const images = wireImages(config, storage.disk, { deps, registry });
   const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, metrics: parts.metrics });
-  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, images: storage.disk.images, runner: host.runner });
+  const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, vfio, images: storage.disk.images, runner: host.runner });
   return {
     services: { sandboxes: manager, containers, devices: new Devices(deps, registry), events: deps.hub, host: hostOperations, guests: guestOperations, images },
     images,

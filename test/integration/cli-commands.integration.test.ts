@@ -95,6 +95,15 @@ test('doctor shows what to do, and ends with 1 when containers can not be run', 
   expect(out).toMatch(/FAIL +kvm +no \/dev\/kvm\n[^]*kvm: load the kvm module/);
 });
 
+test('doctor vfio shows groups, what they are used for, and why one can not be passed on', async () => {
+  const { code, out } = await outcome(['doctor', 'vfio']);
+  expect(code).toBe(0);
+  expect(out).toContain('ok    iommu: dmar0; 2 groups\n');
+  expect(out).toMatch(/GROUP +DEVICE +ID +CLASS +DRIVER +CAN BE PASSED ON +USED FOR\n3 +0000:00:03.0 +1af4:1041 +Ethernet +virtio-pci +yes .*\n4 +0000:00:04.0 +1af4:1042 +SCSI +virtio-pci +no +\/dev\/vdb is mounted on \/data\n/);
+  expect(out).toContain("groups that can't be passed on now:\n  4: the host uses 0000:00:04.0: /dev/vdb is mounted on /data\n     let go of it\n");
+  expect(JSON.parse((await outcome(['doctor', 'vfio', '-o', 'json'])).out)).toMatchObject({ usable: true, groups: [{ number: 3 }, { number: 4 }] });
+});
+
 test('doctor audit shows what is wrong and a summary, and ends with 1 while anything is', async () => {
   const owned = { kind: 'mount', name: '/run/a', sandboxId: '0190f4a8b7c27def8a12345678abcdef', state: AuditState.AUDIT_STATE_OWNED };
   const orphan = { kind: 'process', name: 'pid 7', sandboxId: '00000000aa', containerId: '', state: AuditState.AUDIT_STATE_ORPHANED, detail: 'no record of its sandbox' };

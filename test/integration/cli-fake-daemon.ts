@@ -248,6 +248,14 @@ export class FakeDaemon {
       getVersion: async () => ({ version: this.version, apiVersion: 'v1', nodeVersion: '20.20.2', pid: process.pid, startedAt: new Date(Date.now() - 90_000) }),
       getCapabilities: async () => ({}),
       runDoctor: async () => ({ usable: false, checks: [{ name: 'kvm', status: 3, found: 'no /dev/kvm', remedy: 'load the kvm module' }] }),
+      explainVfio: async () => ({
+        usable: true,
+        checks: [{ name: 'iommu', status: 1, found: 'dmar0; 2 groups', remedy: '' }, { name: 'vfio-pci', status: 1, found: 'not loaded yet: the first device loads it', remedy: 'modprobe vfio-pci' }],
+        groups: [
+          { number: 3, usable: true, functions: [{ address: '0000:00:03.0', classCode: '0200', vendor: '1af4', device: '1041', driver: 'virtio-pci', express: true, numaNode: -1, barBytes: 20_480n }] },
+          { number: 4, usable: false, reason: 'the host uses 0000:00:04.0: /dev/vdb is mounted on /data', remedy: 'let go of it', functions: [{ address: '0000:00:04.0', classCode: '0100', vendor: '1af4', device: '1042', driver: 'virtio-pci', use: '/dev/vdb is mounted on /data' }] },
+        ],
+      }),
       audit: async (request) => {
         this.audits.push(request);
         return this.auditReply;

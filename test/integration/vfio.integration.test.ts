@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/core/model/errors.ts';
+import type { VfioReport } from '../../src/core/model/vfio-spec.ts';
+import { reportVfio } from '../../src/devices/vfio/host-report.ts';
 import { VfioBinder } from '../../src/devices/vfio/binder.ts';
 import { BindingMarks } from '../../src/devices/vfio/binding-marks.ts';
 import { findVfio } from '../../src/devices/vfio/vfio-group.ts';
@@ -28,6 +30,10 @@ afterEach(async () => { await fs.rm(root, { recursive: true, force: true }); });
 
 async function found(device: string): Promise<unknown> {
   return await findVfio(host, { isFree: async (path) => !held.has(path) }, { device }).catch(words);
+}
+
+async function report(): Promise<VfioReport> {
+  return await reportVfio(host, { isFree: async (path) => !held.has(path) }, marks());
 }
 
 function words(error: unknown): unknown {
@@ -109,6 +115,38 @@ describe('a device to pass on', () => {
 it('a host without an IOMMU says so, and what to do', async () => {
   await host.add({ address: NIC, driver: 'igb' });
   expect(await found(NIC)).toBe('HOST_RESOURCE: the host has no IOMMU groups (/sys/kernel/iommu_groups is empty)');
+});
+
+describe('the report for viv doctor vfio', () => {
+  it('has every group with its drivers and uses, and who has it', async () => {
+    await host.add(
+      { address: NIC, group: 16, driver: 'igb' },
+      { address: '0000:00:01.0', group: 16, classCode: '0604', driver: 'pcieport' },
+      { address: '0000:02:00.0', group: 17, classCode: '0108', driver: 'nvme', disk: { name: 'nvme0n1', number: '259:0' } },
+      { address: '0000:00:00.0', group: 2, classCode: '0600' },
+    );
+    await host.file('/proc/self/mountinfo', '22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n');
+    await binder().take([NIC], OWNER);
+    const { checks, groups } = await report();
+    expect(groups.map(({ number, usable, reason }) => [number, usable, reason])).toEqual([
+      [2, false, 'IOMMU group 2 has nothing to pass on: 0000:00:00.0'],
+      [16, false, `device nic of sandbox ${OWNER.sandboxId}`],
+      [17, false, '/dev/vfio/17 goes with all of IOMMU group 17, and the host uses 0000:02:00.0 of it: /dev/nvme0n1 is mounted on /'],
+    ]);
+    expect(groups[1]?.functions.map(({ address, bridge, driver, sandboxId }) => [address, bridge, driver, sandboxId])).toEqual([['0000:00:01.0', true, 'pcieport', ''], [NIC, false, 'vfio-pci', OWNER.sandboxId]]);
+    expect(checks.map(({ name, status }) => [name, status])).toEqual([['iommu', 'ok'], ['vfio-pci', 'ok'], ['vfio_iommu_type1', 'ok'], ['container', 'ok']]);
+    await binder().giveBack(NIC, OWNER);
+    expect((await report()).groups[1]).toMatchObject({ usable: true, reason: '' });
+  });
+
+  it.each([
+    [{}, 'off: /sys/kernel/iommu_groups is empty, and the firmware tells of none', "switch AMD-Vi (IOMMU) on in the firmware's setup, then boot with iommu=pt"],
+    [{ '/proc/cpuinfo': 'vendor_id : GenuineIntel', '/sys/firmware/acpi/tables/DMAR': '' }, 'off: the firmware tells of one (DMAR), and /sys/kernel/iommu_groups is empty', 'boot the host with intel_iommu=on iommu=pt (GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)'],
+    [{ '/proc/cmdline': 'iommu=pt', '/sys/firmware/acpi/tables/IVRS': '' }, 'off: the firmware tells of one (IVRS), and /sys/kernel/iommu_groups is empty', 'see why the kernel does not use it: dmesg | grep -i -e DMAR -e IOMMU'],
+  ])('says what is missing where there is no IOMMU', async (texts, found, remedy) => {
+    for (const [path, text] of Object.entries(texts)) await host.file(path, text);
+    expect((await report()).checks[0]).toEqual({ name: 'iommu', status: 'fail', found, remedy });
+  });
 });
 
 describe('a driver of the host', () => {

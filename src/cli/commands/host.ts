@@ -26,7 +26,8 @@ export function registerHostCommands(program: Command, bind: Bind): void {
     .option('--reap', 'remove what is orphaned')
     .option('--failed', 'delete failed sandboxes again, with what is left of their containers\' layers');
   bind(audit, async () => (await import('../actions/audit.ts')).audit);
-
+  const vfio = listingOptions(doctor.command('vfio')).description('which PCI devices can be passed on to a sandbox: groups, drivers, uses, and what is missing');
+  bind(vfio, async () => (await import('../actions/doctor-vfio.ts')).doctorVfio);
 }
 
 export function registerVersionCommand(program: Command, bind: Bind): void {

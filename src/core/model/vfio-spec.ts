@@ -35,3 +35,35 @@ export interface HostVfio {
   /** In the order of their addresses; bridges of the group are left out. */
   readonly functions: readonly HostFunction[];
 }
+
+/** One group of the host, as `viv doctor vfio` shows it. */
+export interface VfioGroupView {
+  readonly number: number;
+  readonly functions: readonly (HostFunction & {
+    readonly bridge: boolean;
+    /** What the host uses it for; empty: nothing that shows. */
+    readonly use: string;
+    /** The sandbox that has it, and what it is called there; empty: none. */
+    readonly sandboxId: string;
+    readonly deviceId: string;
+  })[];
+  /** It can be given to a sandbox now. */
+  readonly usable: boolean;
+  /** Why not. */
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** Whether PCI devices can be passed on here. */
+export interface VfioReport {
+  readonly checks: readonly VfioCheck[];
+  readonly groups: readonly VfioGroupView[];
+}
+
+export interface VfioCheck {
+  readonly name: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly found: string;
+  /** What to do about it; empty: nothing. */
+  readonly remedy: string;
+}

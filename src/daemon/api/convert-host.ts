@@ -1,6 +1,7 @@
+import type { VfioReport } from '../../core/model/vfio-spec.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { BuildGuestResponse, Guest } from '../../gen/vivarium/v1/guest.ts';
-import type { DoctorCheck as DoctorCheckMessage, GetCapabilitiesResponse, HypervisorInfo as HypervisorInfoMessage, Profile } from '../../gen/vivarium/v1/host.ts';
+import type { DoctorCheck as DoctorCheckMessage, ExplainVfioResponse, GetCapabilitiesResponse, HypervisorInfo as HypervisorInfoMessage, Profile } from '../../gen/vivarium/v1/host.ts';
 import type { DoctorCheck, GuestBuildEvent, GuestView, HostCapabilities, ProfileView } from '../services/facade.ts';
 import { bytes, timestamp } from './convert-common.ts';
 import { CHECK_STATUSES } from './enums.ts';
@@ -33,6 +34,14 @@ function hypervisorToWire(info: HypervisorInfo): HypervisorInfoMessage {
 
 export function checkToWire(check: DoctorCheck): DoctorCheckMessage {
   return { name: check.name, status: CHECK_STATUSES[check.status], found: check.found, remedy: check.remedy };
+}
+
+export function vfioToWire({ checks, groups }: VfioReport): ExplainVfioResponse {
+  return {
+    checks: checks.map(checkToWire),
+    groups: groups.map(({ functions, ...group }) => ({ ...group, functions: functions.map((member) => ({ ...member, barBytes: bytes(member.barBytes) })) })),
+    usable: checks.every(({ status }) => status !== 'fail'),
+  };
 }
 
 export function profileToWire(profile: ProfileView): Profile {

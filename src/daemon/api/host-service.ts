@@ -1,12 +1,12 @@
 import type {
-  AuditRequest, AuditResponse, GetCapabilitiesRequest, GetCapabilitiesResponse, GetVersionResponse, HostServiceImplementation, ListImagesResponse,
+  AuditRequest, AuditResponse, ExplainVfioResponse, GetCapabilitiesRequest, GetCapabilitiesResponse, GetVersionResponse, HostServiceImplementation, ListImagesResponse,
   ListProfilesResponse, RunDoctorRequest, RunDoctorResponse,
 } from '../../gen/vivarium/v1/host.ts';
 import type { HostOperations } from '../services/facade.ts';
 import type { ApiContext, RequestContext } from './call-context.ts';
 import { timestamp } from './convert-common.ts';
 import { auditToWire } from './convert-audit.ts';
-import { capabilitiesToWire, checkToWire, profileToWire } from './convert-host.ts';
+import { capabilitiesToWire, checkToWire, profileToWire, vfioToWire } from './convert-host.ts';
 import { imageToWire } from './convert-image.ts';
 import { parseAudit } from './validate-audit.ts';
 
@@ -32,6 +32,10 @@ export class HostService implements HostServiceImplementation<RequestContext> {
   async runDoctor(_request: RunDoctorRequest, { signal }: ApiContext): Promise<RunDoctorResponse> {
     const checks = await this.#host.doctor({ signal });
     return { checks: checks.map(checkToWire), usable: checks.every((check) => check.status !== 'fail') };
+  }
+
+  async explainVfio(): Promise<ExplainVfioResponse> {
+    return vfioToWire(await this.#host.vfio());
   }
 
   async audit(request: AuditRequest, { signal }: ApiContext): Promise<AuditResponse> {

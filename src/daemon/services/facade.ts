@@ -4,6 +4,7 @@ import type { Cause, ExitStatus, Mode, Phase } from '../../core/model/outcome.ts
 import type { ContainerRecord, ContainerState, SandboxRecord, SandboxState } from '../../core/model/record.ts';
 import type { ContainerSpec, ExecSpec, SandboxSpec, TtySize } from '../../core/model/sandbox-spec.ts';
 import type { ContainerUsage } from '../../core/ports/agent.ts';
+import type { VfioReport } from '../../core/model/vfio-spec.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
@@ -193,6 +194,8 @@ export interface HostOperations {
   version(): { readonly version: string; readonly gitCommit: string; readonly nodeVersion: string; readonly instanceId: string; readonly startedAtMs: number; readonly pid: number };
   capabilities(options: WaitOptions): Promise<HostCapabilities>;
   doctor(options: WaitOptions): Promise<readonly DoctorCheck[]>;
+  /** Which PCI devices can be passed on, and what is missing for it. */
+  vfio(): Promise<VfioReport>;
   audit(request: AuditRequest, options: MutateOptions): Promise<AuditReport>;
   profiles(): readonly ProfileView[];
   images(): Promise<readonly ImageConfig[]>;

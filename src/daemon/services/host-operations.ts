@@ -1,3 +1,4 @@
+import type { VfioReport } from '../../core/model/vfio-spec.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
@@ -11,6 +12,7 @@ export interface HostOperationsParts {
   readonly version: ReturnType<HostOperations['version']>;
   readonly doctor: Doctor;
   readonly audit: Pick<Audit, 'run'>;
+  readonly vfio: () => Promise<VfioReport>;
   readonly probe: HostProbe;
   readonly profiles: () => readonly ProfileView[];
   readonly images: () => Promise<readonly ImageConfig[]>;
@@ -56,6 +58,10 @@ export class HostInformation implements HostOperations {
 
   async doctor(options: WaitOptions): Promise<readonly DoctorCheck[]> {
     return await this.#parts.doctor.examine(options);
+  }
+
+  async vfio(): Promise<VfioReport> {
+    return await this.#parts.vfio();
   }
 
   async audit(request: AuditRequest, options: MutateOptions): Promise<AuditReport> {

@@ -25,6 +25,6 @@ export async function findVfio(files: KernelFiles, disks: DiskProbe, { device: a
   return { kind: 'vfio', path, identity: `vfio:${group.number}`, group: group.number, functions: functions.map(hostFunction) };
 }
 
-function hostFunction({ address, classCode, vendor, device, driver, numaNode, express, bars }: PciFunction): HostVfio['functions'][number] {
+export function hostFunction({ address, classCode, vendor, device, driver, numaNode, express, bars }: PciFunction): HostVfio['functions'][number] {
   return { address, classCode, vendor, device, driver, numaNode, express, barBytes: bars.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }

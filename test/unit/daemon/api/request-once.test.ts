@@ -36,7 +36,7 @@ function hasRequestId({ requestType, requestStream }: Method): boolean {
 
 /** Those that change nothing, and those that set what they set, however often. */
 const WITHOUT_ID = [
-  /\/(Get|List|Wait|Watch)[A-Z]\w*$/, /\/RunDoctor$/, /\/Console$/,
+  /\/(Get|List|Wait|Watch)[A-Z]\w*$/, /\/RunDoctor$/, /\/ExplainVfio$/, /\/Console$/,
   // Sets a size; the last one counts.
   /\/ResizeContainerTty$/,
 ];
