@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use support::agent::{container, Agent, AGENT, BOOT};
-use support::{Qmp, Vmm};
+use support::{read_until, Qmp, Vmm};
 use viv_launcher::json::Value;
 
 fn sandbox(vmm: &Vmm) -> Agent {
@@ -46,9 +46,8 @@ fn qmp_no_greeting() {
 #[test]
 fn qmp_garbage() {
     let vmm = Vmm::start("fake.fault=qmp-garbage");
-    let mut bytes = [0; 64];
-    let count = vmm.raw_qmp().reader.get_mut().read(&mut bytes).expect("garbage");
-    assert!(bytes[..count].starts_with(b"\x00\xff"));
+    let garbage = read_until(vmm.raw_qmp().reader.get_mut(), |seen| seen.len() >= 2);
+    assert!(garbage.starts_with(b"\x00\xff"));
 }
 
 #[test]
@@ -103,9 +102,7 @@ fn boot_delay_and_boot_hang() {
     let mut stream = vmm.agent_stream();
     stream.write_all(&[&BOOT[..], &[1, 1], &[1; 16]].concat()).expect("HELLO");
     let mut console = vmm.console();
-    let mut line = [0; 200];
-    let count = console.read(&mut line).expect("a line");
-    assert!(String::from_utf8_lossy(&line[..count]).contains("waiting for root device"));
+    read_until(&mut console, |seen| String::from_utf8_lossy(seen).contains("waiting for root device"));
     stream.set_read_timeout(Some(Duration::from_millis(100))).expect("set a timeout");
     assert!(stream.read(&mut [0; 1]).is_err());
 }

@@ -5,7 +5,7 @@ mod support;
 use std::io::{Read, Write};
 use std::process::Command;
 use support::agent::Agent;
-use support::{Qmp, Vmm};
+use support::{read_until, Qmp, Vmm};
 use viv_launcher::json::Value;
 
 #[test]
@@ -196,11 +196,8 @@ fn the_console_tells_of_the_boot_and_echoes() {
     let vmm = Vmm::start("boot-params fake.fault=boot-delay:100");
     let mut console = vmm.console();
     console.write_all(b"typed").expect("type");
-    let mut seen = String::new();
-    while !(seen.contains("Run /init") && seen.contains("typed")) {
-        let mut buffer = [0; 1024];
-        let count = console.read(&mut buffer).expect("output");
-        assert_ne!(count, 0, "{seen}");
-        seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
-    }
+    read_until(&mut console, |seen| {
+        let seen = String::from_utf8_lossy(seen);
+        seen.contains("Run /init") && seen.contains("typed")
+    });
 }

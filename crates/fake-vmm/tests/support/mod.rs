@@ -5,7 +5,7 @@ pub mod agent;
 
 use agent::Agent;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,6 +19,18 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Vmm {
     pub dir: PathBuf,
     pub child: Child,
+}
+
+/// Reads, in whatever pieces it comes, until there is enough.
+pub fn read_until(stream: &mut impl Read, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut seen = Vec::new();
+    while !enough(&seen) {
+        let mut piece = [0; 1024];
+        let count = stream.read(&mut piece).expect("output");
+        assert_ne!(count, 0, "it ended after {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&piece[..count]);
+    }
+    seen
 }
 
 impl Vmm {
