@@ -15,7 +15,7 @@ const SPEC: ContainerSpec = {
     privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [],
     unmasked: false, seccompProfileJson: '',
   },
-  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false, mounts: [],
+  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false, mounts: [], devices: [],
 };
 
 /** What the daemon would tell the agent of a container that sleeps, and the directory below its root file system. */
@@ -24,5 +24,5 @@ export async function sleeperSetup(containerId: string): Promise<{ readonly setu
   const oci = new OciTranslation({ sources: new SourceResolver(new DirectoryImageStore([IMAGES], files), files), readUserFiles, makeVolumes: makeVolumeDirectories });
   const source = await oci.resolve(SPEC.rootfs);
   const { spec } = await oci.container({ containerId, hostname: 'raw', spec: SPEC, source });
-  return { setup: { containerId, spec, storages: [], sharedPidNamespace: false }, lower: source.lowers[0] ?? '' };
+  return { setup: { containerId, spec, storages: [], devices: [], sharedPidNamespace: false }, lower: source.lowers[0] ?? '' };
 }

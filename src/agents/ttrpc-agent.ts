@@ -6,6 +6,7 @@ import type {
 import type { WaitOptions } from '../core/ports/host.ts';
 import type { Spec } from '../gen/agent/oci.ts';
 import { HealthCheckResponse_ServingStatus } from '../gen/agent/health.ts';
+import { toDeviceMessage } from './convert/device.ts';
 import { toSpecMessage } from './convert/oci-spec.ts';
 import { toProcessMessage } from './convert/oci-process.ts';
 import { toStorageMessage } from './convert/storage.ts';
@@ -81,7 +82,7 @@ export abstract class TtrpcAgent implements GuestAgent {
       containerId: setup.containerId,
       execId: setup.containerId,
       stringUser: undefined,
-      devices: [],
+      devices: setup.devices.map(toDeviceMessage),
       storages: setup.storages.map(toStorageMessage),
       OCI: spec,
       sandboxPidns: setup.sharedPidNamespace,

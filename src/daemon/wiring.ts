@@ -143,7 +143,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, metrics: parts.metrics });
   const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, vfio, images: storage.disk.images, runner: host.runner });
   return {
-    services: { sandboxes: manager, containers, devices: new Devices(deps, registry), events: deps.hub, host: hostOperations, guests: guestOperations, images },
+    services: { sandboxes: manager, containers, devices: new Devices(registry), events: deps.hub, host: hostOperations, guests: guestOperations, images },
     images,
     requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),
     manager,

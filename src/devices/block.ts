@@ -33,6 +33,15 @@ export class BlockDriver implements DeviceDriver {
     }
   }
 
+  /** QEMU opens it, and its locks keep others away: there is nothing to take. */
+  async acquire(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  async release(): Promise<void> {
+    await Promise.resolve();
+  }
+
   async #file(spec: BlockSpec, path: string, facts: PathFacts): Promise<HostDisk> {
     const header = readHeader(await this.#host.head(path, HEADER_BYTES).catch(refusedBySystem(spec.path)));
     const format = formatOf(spec, header);
@@ -41,7 +50,7 @@ export class BlockDriver implements DeviceDriver {
     if (sizeBytes % SECTOR !== 0) throw wrong('path', `${spec.path} has ${sizeBytes} bytes, which is no multiple of ${SECTOR}`);
     const use = await useOfFile(this.#host, path);
     if (use !== undefined) throw inUse(spec.path, use);
-    return { path, identity: `file:${facts.device}:${facts.inode}`, format, isDevice: false, sizeBytes };
+    return { kind: 'disk', path, identity: `file:${facts.device}:${facts.inode}`, format, isDevice: false, sizeBytes };
   }
 
   async #device(spec: BlockSpec, path: string, facts: PathFacts): Promise<HostDisk> {
@@ -51,7 +60,7 @@ export class BlockDriver implements DeviceDriver {
     if (!(await this.#host.isFree(path).catch(refusedBySystem(spec.path)))) throw inUse(spec.path, 'the kernel has given it to somebody: it is mounted, swapped to, or held by another device');
     const sectors = Number((await this.#host.text(`/sys/dev/block/${facts.number}/size`)).trim());
     if (!(sectors > 0)) throw wrong('path', `${spec.path} has no medium`);
-    return { path, identity: `device:${facts.number}`, format: 'raw', isDevice: true, sizeBytes: sectors * SECTOR };
+    return { kind: 'disk', path, identity: `device:${facts.number}`, format: 'raw', isDevice: true, sizeBytes: sectors * SECTOR };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ContainerSpec, ExecSpec, RootfsSource } from '../core/model/sandbox-spec.ts';
-import type { GuestStorage, ProcessSetup } from '../core/ports/agent.ts';
+import type { ContainerNode, GuestStorage, ProcessSetup } from '../core/ports/agent.ts';
 import type { ContainerTranslation, OciTranslator } from '../core/ports/oci.ts';
 import type { ResolvedSource } from '../core/ports/storage.ts';
 import { containerRuntimeSpec } from './oci/container-spec.ts';
@@ -45,7 +45,7 @@ export class OciTranslation implements OciTranslator {
     const spec = translate(request, { users });
     const { image } = request.source;
     const stopSignal = request.spec.stopSignal === '' ? (image?.stopSignal ?? '') : request.spec.stopSignal;
-    const forGuest: ContainerTranslation['forGuest'] = async ({ files, rootfs }) => await this.#forGuest(request, { users, files, rootfs });
+    const forGuest: ContainerTranslation['forGuest'] = async (facts) => await this.#forGuest(request, { users, ...facts });
     return { spec, forGuest, command: spec.process.args, stopSignal: stopSignal === '' ? 'SIGTERM' : stopSignal, terminal: spec.process.terminal };
   }
 
@@ -60,10 +60,10 @@ export class OciTranslation implements OciTranslator {
     return [];
   }
 
-  async #forGuest(request: ContainerRequest, { users, files, rootfs }: { readonly users: UserFiles | undefined; readonly files: readonly string[]; readonly rootfs: string | undefined }): Promise<OciRuntimeSpec> {
-    if (rootfs === undefined) return translate(request, { users, files });
+  async #forGuest(request: ContainerRequest, { users, files, rootfs, nodes }: Parameters<ContainerTranslation['forGuest']>[0] & Pick<GuestFacts, 'users'>): Promise<OciRuntimeSpec> {
+    if (rootfs === undefined) return translate(request, { users, files, nodes });
     const volumes = await this.#options.makeVolumes(rootfs, request.source.image?.volumes ?? []);
-    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes });
+    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes, nodes });
   }
 
   /** Read once for each source that was resolved: opening two files step by step takes longer than all else that an exec needs. */
@@ -82,9 +82,10 @@ interface GuestFacts {
   readonly users: UserFiles | undefined;
   readonly files?: readonly string[];
   readonly volumes?: readonly VolumeDirectory[];
+  readonly nodes?: readonly ContainerNode[];
 }
 
-function translate(request: ContainerRequest, { users, files = [], volumes = [] }: GuestFacts): OciRuntimeSpec {
+function translate(request: ContainerRequest, { users, files = [], volumes = [], nodes = [] }: GuestFacts): OciRuntimeSpec {
   const { source } = request;
   return containerRuntimeSpec({
     containerId: request.containerId,
@@ -92,6 +93,7 @@ function translate(request: ContainerRequest, { users, files = [], volumes = [] 
     hostname: request.hostname,
     guestFiles: files,
     volumes,
+    nodes,
     image: source.image,
     bundleSpec: source.bundleSpec,
     users,

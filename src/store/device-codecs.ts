@@ -1,33 +1,43 @@
-import type { BlockSpec, DeviceRecord, DeviceSpec, GuestDevice, HostDisk } from '../core/model/device-spec.ts';
-import { byKind, flag, maybe, number, object, oneOf, text } from './codec.ts';
+import type { BlockSpec, DeviceKind, DeviceRecord, DeviceSpec, DeviceWhat, GuestDevice, HostDevice, HostDisk } from '../core/model/device-spec.ts';
+import { byKind, flag, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
 
 const format = oneOf({ raw: true, qcow2: true } as const);
 
-const deviceSpec: Codec<DeviceSpec> = object<DeviceSpec>({
-  id: text,
-  what: byKind<BlockSpec>({
-    block: object<BlockSpec>({
-      kind: oneOf({ block: true } as const),
-      path: text,
-      format: maybe(format),
-      readOnly: flag,
-      bus: oneOf({ 'virtio-blk': true, 'virtio-scsi': true } as const),
-      aio: oneOf({ threads: true, native: true, io_uring: true } as const),
-      cache: oneOf({ writeback: true, direct: true, unsafe: true } as const),
-      discard: flag,
-      serial: text,
-    }),
+/** By kind: a kind without a codec does not compile. */
+export const deviceKinds = {
+  block: object<BlockSpec>({
+    kind: oneOf({ block: true } as const),
+    path: text,
+    format: maybe(format),
+    readOnly: flag,
+    bus: oneOf({ 'virtio-blk': true, 'virtio-scsi': true } as const),
+    aio: oneOf({ threads: true, native: true, io_uring: true } as const),
+    cache: oneOf({ writeback: true, direct: true, unsafe: true } as const),
+    discard: flag,
+    serial: text,
   }),
-});
+} satisfies { readonly [Kind in DeviceKind]: Codec<Extract<DeviceWhat, { readonly kind: Kind }>> };
+
+const deviceSpec: Codec<DeviceSpec> = object<DeviceSpec>({ id: text, what: byKind<DeviceWhat>(deviceKinds) });
+
+const disk: Codec<HostDisk> = object<HostDisk>({ kind: oneOf({ disk: true } as const), path: text, identity: text, format, isDevice: flag, sizeBytes: number });
+const hostDevice: Codec<HostDevice> = byKind<HostDevice>({ disk });
+
+/** Records of the first days knew disks alone, and did not say so. */
+const host: Codec<HostDevice> = {
+  encode: (value) => hostDevice.encode(value),
+  decode: (json, path) => hostDevice.decode(typeof json === 'object' && json !== null && !('kind' in json) ? { kind: 'disk', ...json } : json, path),
+};
 
 export const deviceRecord: Codec<DeviceRecord> = object<DeviceRecord>({
   id: text,
   spec: deviceSpec,
   state: oneOf({ attaching: true, attached: true, unplugging: true, releasing: true, failed: true, kept: true } as const),
   slot: number,
-  host: object<HostDisk>({ path: text, identity: text, format, isDevice: flag, sizeBytes: number }),
+  host,
   guest: maybe(object<GuestDevice>({ pciAddress: text, path: text, sizeBytes: number })),
   attachedAtMs: maybe(number),
   detail: text,
+  owner: orElse(text, ''),
 });

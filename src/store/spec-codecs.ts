@@ -1,6 +1,8 @@
-import type { ContainerResources, ContainerSpec, MountSpec, RootfsSource, SandboxSpec, SecuritySpec, TtySize } from '../core/model/sandbox-spec.ts';
+import type { DeviceWhat } from '../core/model/device-spec.ts';
+import type { ContainerDevice, ContainerResources, ContainerSpec, MountSpec, NodeSource, RootfsSource, SandboxSpec, SecuritySpec, TtySize } from '../core/model/sandbox-spec.ts';
 import { big, byKind, dictionary, flag, list, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
+import { deviceKinds } from './device-codecs.ts';
 
 export const sandboxSpec: Codec<SandboxSpec> = object<SandboxSpec>({
   name: text,
@@ -43,6 +45,12 @@ const mountSpec: Codec<MountSpec> = byKind<MountSpec>({
   tmpfs: object({ kind: oneOf({ tmpfs: true } as const), destination: text, readOnly: flag, sizeBytes: number, mode: number }),
 });
 
+const containerDevice: Codec<ContainerDevice> = object<ContainerDevice>({
+  containerPath: text,
+  permissions: text,
+  what: byKind<DeviceWhat | NodeSource>({ ...deviceKinds, node: object<NodeSource>({ kind: oneOf({ node: true } as const), path: text }) }),
+});
+
 export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({
   name: text,
   metadata: object<ContainerSpec['metadata']>({ name: text, attempt: number }),
@@ -63,4 +71,5 @@ export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({
   ttySize: maybe(object<TtySize>({ rows: number, columns: number })),
   autoRemove: flag,
   mounts: orElse(list(mountSpec), []),
+  devices: orElse(list(containerDevice), []),
 });

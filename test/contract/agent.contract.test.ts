@@ -41,7 +41,7 @@ describe.each([...PLAYED, ...FAKE_VMM, ...realVms()])('GuestAgent: $name', ({ na
   });
 
   async function create(args: readonly string[]): Promise<void> {
-    await agent.createContainer({ containerId, spec: guest.spec(args), storages: [], sharedPidNamespace: false });
+    await agent.createContainer({ containerId, spec: guest.spec(args), storages: [], devices: [], sharedPidNamespace: false });
     made.add(containerId);
   }
 

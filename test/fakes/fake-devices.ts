@@ -6,17 +6,21 @@ import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DeviceDriver } from '../../src/core/ports/device.ts';
 import type { ProcessEnd, WaitOptions } from '../../src/core/ports/host.ts';
 import type { Deps } from '../../src/daemon/services/deps.ts';
-import { DiskUses } from '../../src/daemon/services/disk-uses.ts';
+import { DeviceUses } from '../../src/daemon/services/device-uses.ts';
 import { SerialHotplugQueue } from '../../src/devices/hotplug-queue.ts';
+import { diskSpec } from './records.ts';
 import type { DevicePlug, PluggedDevices, UnplugOutcome, VmDevices, VmEvent } from '../../src/core/ports/hypervisor.ts';
 
 /** Disks that are whatever they are asked to be, and the real bookkeeping of them. */
-export function deviceParts(world: { at(name: string): Promise<void> }, records: () => readonly SandboxRecord[]): Pick<Deps, 'devices' | 'disks' | 'hotplugQueue'> {
+export function deviceParts(world: { at(name: string): Promise<void> }, records: () => readonly SandboxRecord[]): Pick<Deps, 'devices' | 'hostNodes' | 'uses' | 'hotplugQueue'> {
   const prepare: DeviceDriver['prepare'] = async ({ what }) => {
     await world.at('prepare');
-    return { path: what.path, identity: `file:${what.path}`, format: 'raw', isDevice: false, sizeBytes: 1 << 20 };
+    return { kind: 'disk', path: what.path, identity: `file:${what.path}`, format: 'raw', isDevice: false, sizeBytes: 1 << 20 };
   };
-  return { devices: { block: { prepare } }, disks: new DiskUses(records), hotplugQueue: () => new SerialHotplugQueue() };
+  const acquire = async (): Promise<void> => { await world.at('host'); };
+  const release = async (): Promise<void> => { await world.at('release-host'); };
+  const resolve: Deps['hostNodes']['resolve'] = async (path) => (path.startsWith('/dev/sd') ? diskSpec('', { path }).what : undefined);
+  return { devices: { block: { prepare, acquire, release } }, hostNodes: { resolve }, uses: new DeviceUses(records), hotplugQueue: () => new SerialHotplugQueue() };
 }
 
 /** The ports of a VM in memory, and the guest's view of them. Outlives the daemon, like its VM. */
@@ -57,7 +61,7 @@ export class FakeDevices implements VmDevices {
     return await raceSignal(outcome.promise, options.signal);
   }
 
-  async removeBackend(slot: number): Promise<void> {
+  async removeBackend({ slot }: DevicePlug): Promise<void> {
     await this.#reach('remove-backend');
     if (this.plugged.has(slot)) throw new DomainError('VMM_FAILED', `node of port ${slot} is in use`);
     this.backends.delete(slot);

@@ -1,5 +1,5 @@
 import type { SandboxRecord } from '../../src/core/model/record.ts';
-import { containerRecord, containerSpec, deviceRecord, profile, sandboxRecord, sandboxSpec } from './records.ts';
+import { CONTAINER_ID, containerRecord, containerSpec, deviceRecord, diskSpec, profile, sandboxRecord, sandboxSpec } from './records.ts';
 
 /** A record in which every optional part is there. */
 export function fullRecord(): SandboxRecord {
@@ -29,14 +29,14 @@ export function fullRecord(): SandboxRecord {
     vm: { driver: 'qemu', runDir: '/run/vivarium/s/d4e5f6f708', process: { pid: 42, startTime: '123456', bootId: 'boot' }, argv: ['/usr/bin/qemu-system-x86_64', '-nodefaults'] },
     guest: { agentVersion: '0.1.0', kernelRelease: '6.1.0', bootId: 'guest', memoryBytes: 200_000_000, cpus: 1 },
     resources: [{ kind: 'mount', name: '/run/vivarium/s/d4e5f6f708/shared', attributes: { peer: '1' } }],
-    devices: [deviceRecord({ slot: 2, guest: { pciAddress: '0000:03:00.0', path: '/dev/vda', sizeBytes: 1_048_576 }, attachedAtMs: 2_200, detail: 'all is well' })],
+    devices: [deviceRecord({ slot: 2, guest: { pciAddress: '0000:03:00.0', path: '/dev/vda', sizeBytes: 1_048_576 }, attachedAtMs: 2_200, detail: 'all is well', owner: CONTAINER_ID })],
     containers: [
       containerRecord({
         state: 'exited',
         startedAtMs: 2_100,
         finishedAtMs: 2_900,
         exit: { code: 137, signal: 9, oomKilled: true, atMs: 2_900, cause: 'GUEST_OOM', detail: 'killed' },
-        spec: containerSpec({ rootfs: { kind: 'bundle', path: '/b' }, mounts: [{ kind: 'bind', destination: '/data', readOnly: true, source: '/srv', recursive: true, propagation: 'slave' }, { kind: 'tmpfs', destination: '/t', readOnly: false, sizeBytes: 4096, mode: 0o700 }], ttySize: { rows: 24, columns: 80 }, security: { ...containerSpec().security, rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024n, hard: 18_446_744_073_709_551_615n }] } }),
+        spec: containerSpec({ rootfs: { kind: 'bundle', path: '/b' }, mounts: [{ kind: 'bind', destination: '/data', readOnly: true, source: '/srv', recursive: true, propagation: 'slave' }, { kind: 'tmpfs', destination: '/t', readOnly: false, sizeBytes: 4096, mode: 0o700 }], devices: [{ containerPath: '/dev/data', permissions: 'rw', what: diskSpec().what }, { containerPath: '', permissions: 'r', what: { kind: 'node', path: '/dev/fuse' } }], ttySize: { rows: 24, columns: 80 }, security: { ...containerSpec().security, rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024n, hard: 18_446_744_073_709_551_615n }] } }),
         logBase: { stdout: 9_007_199_254_740_993n, stderr: 0n },
         phases: [{ name: 'rootfs', offsetMs: 1, durationMs: 2 }],
         lowerLayers: ['/lib/images/layers/sha256/b/fs'],

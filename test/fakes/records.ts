@@ -64,6 +64,7 @@ export function containerSpec(change: Partial<ContainerSpec> = {}): ContainerSpe
     metadata: { name: '', attempt: 0 },
     rootfs: { kind: 'image', name: 'busybox' },
     mounts: [],
+    devices: [],
     entrypoint: [],
     args: ['true'],
     env: [],
@@ -151,10 +152,11 @@ export function deviceRecord(change: Partial<DeviceRecord> = {}): DeviceRecord {
     spec,
     state: 'attached',
     slot: 0,
-    host: { path: spec.what.path, identity: 'file:1:2', format: 'raw', isDevice: false, sizeBytes: 1 << 20 },
+    host: { kind: 'disk', path: spec.what.path, identity: 'file:1:2', format: 'raw', isDevice: false, sizeBytes: 1 << 20 },
     guest: undefined,
     attachedAtMs: undefined,
     detail: '',
+    owner: '',
     ...change,
   };
 }

@@ -51,7 +51,7 @@ export class World {
   /** Records that are newer than what is on "disk", and what was counted as ended: `KIND CAUSE`. */
   unsaved = 0;
   /** What the agents of its guests say that they can do. */
-  features: ReadonlySet<GuestFeature> = new Set(['names', 'devices']);
+  features: ReadonlySet<GuestFeature> = new Set(['names', 'devices', 'nodes']);
   /** The containers that its guests were asked for. */
   readonly asked: ContainerSetup[] = [];
   readonly ended: string[] = [];
@@ -96,7 +96,7 @@ export class World {
     const execs = new ExecLauncher(deps, registry);
     const containers: Containers = new Containers(deps, registry, execs, (id) => sandboxes.delete(id, { force: true }, { requestId: '' }));
     const sandboxes: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), async () => undefined);
-    return { sandboxes, containers, devices: new Devices(deps, registry), registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
+    return { sandboxes, containers, devices: new Devices(registry), registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
   }
 
   #deps(limits: Partial<ConstructorParameters<typeof Admission>[0]>, registry: Registry): Deps {

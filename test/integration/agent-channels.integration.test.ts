@@ -52,7 +52,7 @@ describe('virtio-serial over a real socket', () => {
     hear();
     const agent = await connected;
     expect(performance.now() - heardMs).toBeLessThan(100);
-    await agent.createContainer({ containerId: 'c1', spec: containerSpec(['echo', 'hello']), storages: [], sharedPidNamespace: false });
+    await agent.createContainer({ containerId: 'c1', spec: containerSpec(['echo', 'hello']), storages: [], devices: [], sharedPidNamespace: false });
     await agent.startContainer('c1');
     expect(textOf(await collect(agent.output({ containerId: 'c1', execId: undefined }, START)), 'stdout')).toBe('hello\n');
     expect((await stat(tokenFile())).mode & 0o777).toBe(0o600);

@@ -11,7 +11,7 @@ import { containerSpec as wholeSpec } from '../fakes/records.ts';
 
 const INIT: ProcessKey = { containerId: 'c1', execId: undefined };
 const START = { stdout: 0n, stderr: 0n };
-const SANDBOX = { sandboxId: 's', hostname: 'h', dns: [], storages: [], sharedPidNamespace: false };
+const SANDBOX = { sandboxId: 's', hostname: 'h', dns: [], storages: [], devices: [], sharedPidNamespace: false };
 
 /** A clock on which half a minute is over in half a second: every deadline of the table can be waited for. */
 class HurriedClock implements Clock {
@@ -52,7 +52,7 @@ async function kata(faults: string, clock?: Clock): Promise<GuestAgent> {
 }
 
 async function create(agent: GuestAgent, args: readonly string[], id = 'c1'): Promise<void> {
-  await agent.createContainer({ containerId: id, spec: containerSpec(args), storages: [], sharedPidNamespace: false });
+  await agent.createContainer({ containerId: id, spec: containerSpec(args), storages: [], devices: [], sharedPidNamespace: false });
 }
 
 describe('the dangers of an official agent, one fault each', () => {
@@ -201,7 +201,7 @@ describe('an agent of an earlier release', () => {
   it.each(['agent-old', ''])('gets a spec that it can run (%s)', async (faults) => {
     const agent = await (await start('viv-agent', faults)).connect();
     await agent.createSandbox(SANDBOX);
-    await agent.createContainer({ containerId: 'c1', spec: await translated(agent), storages: [], sharedPidNamespace: false });
+    await agent.createContainer({ containerId: 'c1', spec: await translated(agent), storages: [], devices: [], sharedPidNamespace: false });
     await agent.startContainer('c1');
     expect((await agent.processes()).map(({ key }) => key)).toEqual([INIT]);
   });
@@ -209,7 +209,7 @@ describe('an agent of an earlier release', () => {
   it('would refuse a spec with files that it does not keep', async () => {
     const agent = await (await start('viv-agent', 'agent-old')).connect();
     const mounts = [{ destination: '/etc/hosts', type: 'bind', source: '/etc/hosts', options: ['rbind', 'rw'] }];
-    const refused = agent.createContainer({ containerId: 'c1', spec: { ...containerSpec(['true']), mounts }, storages: [], sharedPidNamespace: false });
+    const refused = agent.createContainer({ containerId: 'c1', spec: { ...containerSpec(['true']), mounts }, storages: [], devices: [], sharedPidNamespace: false });
     await expect(refused).rejects.toMatchObject({ reason: 'AGENT_REFUSED' });
   });
 });

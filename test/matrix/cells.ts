@@ -37,7 +37,7 @@ function beforeVm({ plan, at, position }: Cell): boolean {
 function afterVm({ plan, at, position }: Cell): boolean {
   if (plan === 'clean') return true;
   if (plan !== 'stop' && plan !== 'delete') return false;
-  return ['share', 'cgroup', 'directories', 'trash', 'sandbox:cleaned', 'sandbox:deleted'].includes(at) || (at === 'vmm' && position === 'after');
+  return ['devices', 'share', 'cgroup', 'directories', 'trash', 'sandbox:cleaned', 'sandbox:deleted'].includes(at) || (at === 'vmm' && position === 'after');
 }
 
 /** Records of a plan that its request here does not commit: another request of the same plan does, and has tests of its own. */

@@ -2,7 +2,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createChannel, createClient, type Channel, type Client } from 'nice-grpc';
 import type { PlanName } from '../../src/core/machine/plans.ts';
-import { ContainerServiceDefinition } from '../../src/gen/vivarium/v1/container.ts';
+import { ContainerServiceDefinition, type ContainerSpec, type DeepPartial } from '../../src/gen/vivarium/v1/container.ts';
 import { DeviceServiceDefinition } from '../../src/gen/vivarium/v1/device.ts';
 import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../src/gen/vivarium/v1/image.ts';
@@ -43,19 +43,24 @@ export class MatrixClient implements Disposable {
   }
 
   /** A container of the embedded image; started unless told otherwise. */
-  async container(sandboxId: string, args: readonly string[], start: boolean): Promise<string> {
-    const { container } = await this.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: [...args] } });
+  async container(sandboxId: string, args: readonly string[], start: boolean, spec: Pick<DeepPartial<ContainerSpec>, 'devices'> = {}): Promise<string> {
+    const { container } = await this.containers.createContainer({ sandboxId, spec: { ...spec, rootfs: { $case: 'image', value: 'busybox' }, args: [...args] } });
     const id = container?.id ?? '';
     if (start) await this.containers.startContainer({ containerId: id });
     return id;
   }
 
-  /** Plugs a disk of a subject's own in. */
-  async attach({ sandboxId, name }: Subject, signal: AbortSignal): Promise<void> {
+  /** A disk of a subject's own. */
+  disk({ name }: Subject): { readonly path: string } {
     const path = join(this.#home, `${name}.img`);
     writeFileSync(path, '');
     truncateSync(path, 1 << 20);
-    await this.devices.attachDevice({ sandboxId, device: { id: DISK, kind: { $case: 'block', value: { path } } } }, { signal });
+    return { path };
+  }
+
+  /** Plugs it in. */
+  async attach(subject: Subject, signal: AbortSignal): Promise<void> {
+    await this.devices.attachDevice({ sandboxId: subject.sandboxId, device: { id: DISK, kind: { $case: 'block', value: this.disk(subject) } } }, { signal });
   }
 
   /** Runs `true` in a container and answers its exit code. */
@@ -135,8 +140,8 @@ function profileOf({ at }: Cell): string {
 /** How often the way to the cell's own request passes its point: the witness is made and started before it, and what boots was booted before. */
 export function passesBefore({ plan, at }: Cell): number {
   if (plan === 'boot') return at === 'sandbox:create-succeeded' ? 1 : 0;
-  // The witness has no mounts.
-  if (at === 'mounts') return 0;
+  // The witness has no mounts and no devices.
+  if (at === 'mounts' || at === 'devices') return 0;
   return plan === 'container-create' || plan === 'container-start' ? 1 : 0;
 }
 
@@ -145,6 +150,15 @@ const WITHOUT_TARGET: ReadonlySet<PlanName> = new Set<PlanName>(['pause', 'resum
 /** What a boot plugs in again was there before. */
 export function bootsWithDisk({ plan, at }: Cell): boolean {
   return plan === 'boot' && (at === 'devices' || at === 'device:replug-requested');
+}
+
+/** A container that brings a disk, and takes it along. */
+export function bringsDisk({ plan, at }: Cell): boolean {
+  return at === 'devices' && (plan === 'container-create' || plan === 'container-delete');
+}
+
+function ownDisk(client: MatrixClient, subject: Subject): { readonly containerPath: string; readonly kind: { readonly $case: 'block'; readonly value: { readonly path: string } } }[] {
+  return [{ containerPath: '/dev/own', kind: { $case: 'block', value: client.disk(subject) } }];
 }
 
 /** Brings a cell's sandbox to where its plan begins. */
@@ -164,7 +178,7 @@ export async function prepare(client: MatrixClient, subject: Subject): Promise<v
   if (cell.plan === 'device-detach') await client.attach(subject, AbortSignal.timeout(PREPARED_MS));
   if (cell.plan === 'resume') await client.sandboxes.pauseSandbox({ sandboxId: sandbox.id });
   if (WITHOUT_TARGET.has(cell.plan)) return;
-  subject.target = await client.container(sandbox.id, ['sleep', '100000'], cell.plan !== 'container-start');
+  subject.target = await client.container(sandbox.id, ['sleep', '100000'], cell.plan !== 'container-start', bringsDisk(cell) ? { devices: ownDisk(client, subject) } : {});
   if (cell.plan === 'container-resume') await client.containers.pauseContainer({ containerId: subject.target });
 }
 
@@ -196,7 +210,7 @@ export async function request(client: MatrixClient, subject: Subject, signal: Ab
     case 'recover':
       return;
     case 'container-create':
-      await client.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'], mounts: cell.at === 'mounts' ? [{ destination: '/bound', kind: { $case: 'bind', value: { source: '/etc' } } }] : [] } }, { signal });
+      await client.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'], mounts: cell.at === 'mounts' ? [{ destination: '/bound', kind: { $case: 'bind', value: { source: '/etc' } } }] : [], devices: bringsDisk(cell) ? ownDisk(client, subject) : [] } }, { signal });
       return;
     case 'container-start':
       await client.containers.startContainer({ containerId: target }, { signal });

@@ -59,6 +59,7 @@ function containerOptions(command: Command): Command {
     .option('-w, --workdir <directory>', 'working directory')
     .option('-u, --user <user>', 'user, uid, user:group or uid:gid')
     .option('-v, --volume <host:container[:options]>', 'show it a path of the daemon\'s host; options ro, bind, slave (many times)', collect, [])
+    .option('--device <device>', '/dev/NAME[:PATH[:rwm]] or block:PATH[,target=PATH,…]: a device of the container (many times)', collect, [])
     .option('--mount <keys>', 'type=bind,source=…,destination=…[,readonly] or type=tmpfs,destination=…[,tmpfs-size=…] (many times)', collect, [])
     .option('--tmpfs <container[:options]>', 'memory of the guest; options size, mode, ro (many times)', collect, [])
     .option('--sandbox <sandbox>', 'join this sandbox instead of making one')

@@ -28,6 +28,7 @@ export interface ContainerFlags {
   readonly volume: readonly string[];
   readonly mount: readonly string[];
   readonly tmpfs: readonly string[];
+  readonly device: readonly string[];
   readonly stopSignal?: string;
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { ContainerSpec, type ContainerResources, type SecuritySpec, type TtySize } from '../../gen/vivarium/v1/container.ts';
 import { commandAfter, splitEntrypoint } from '../args/command-line.ts';
+import { parseContainerDevices } from '../args/devices.ts';
 import { parseEnv, parseKeyValues } from '../args/key-values.ts';
 import { parseMounts } from '../args/mounts.ts';
 import { parseCount, parsePositive } from '../args/number.ts';
@@ -45,6 +46,7 @@ export function containerSpec(inputs: ContainerInputs): ContainerSpec {
     security: security(flags, inputs.seccompProfile),
     stopSignal: flags.stopSignal ?? '',
     mounts: parseMounts(flags, inputs.cwd),
+    devices: parseContainerDevices(flags.device, inputs.cwd),
     shmSizeBytes: flags.shmSize === undefined ? 0n : parseSize(flags.shmSize, '--shm-size'),
     ...(flags.tty === true && inputs.ttySize !== undefined ? { ttySize: inputs.ttySize } : {}),
   });

@@ -1,49 +1,14 @@
 import type { DeviceSpec } from '../../gen/vivarium/v1/device.ts';
-import { BlockAio, BlockBus, BlockCache, BlockFormat } from '../../gen/vivarium/v1/device.ts';
+import { parseBlockDevice } from '../args/block-device.ts';
 import { UsageError } from '../cli-error.ts';
 
-const FORMATS = { raw: BlockFormat.BLOCK_FORMAT_RAW, qcow2: BlockFormat.BLOCK_FORMAT_QCOW2 } as const;
-const BUSES = { 'virtio-blk': BlockBus.BLOCK_BUS_VIRTIO_BLK, 'virtio-scsi': BlockBus.BLOCK_BUS_VIRTIO_SCSI } as const;
-const AIOS = { threads: BlockAio.BLOCK_AIO_THREADS, native: BlockAio.BLOCK_AIO_NATIVE, io_uring: BlockAio.BLOCK_AIO_IO_URING } as const;
-const CACHES = { writeback: BlockCache.BLOCK_CACHE_WRITEBACK, direct: BlockCache.BLOCK_CACHE_DIRECT, unsafe: BlockCache.BLOCK_CACHE_UNSAFE } as const;
-const KEYS = ['format', 'bus', 'aio', 'cache', 'serial', 'ro', 'discard'];
-
 /**
- * Reads `block:PATH[,KEY=VALUE…][,ro][,discard]`; `,,` is a comma in the path.
+ * What `viv device attach` plugs in: `block:PATH[,KEY=VALUE…][,ro][,discard]`.
  * @param absolute makes a path absolute, from where the command was given
  * @throws {UsageError}
  */
 export function parseDevice(id: string, text: string, absolute: (path: string) => string): DeviceSpec {
   const [kind, rest] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
   if (kind !== 'block' || rest === '') throw new UsageError(`"${text}" is no device`, 'write it as block:PATH[,format=raw|qcow2,ro,serial=…,aio=…,cache=…,discard]');
-  const [path = '', ...words] = rest.replaceAll(',,', '\0').split(',').map((word) => word.replaceAll('\0', ','));
-  const options = new Map(words.map((word): [string, string] => (word.includes('=') ? [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)] : [word, 'true'])));
-  const unknown = [...options.keys()].find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw new UsageError(`a block device has no "${unknown}"`, `known are ${KEYS.join(', ')}`);
-  const value = {
-    path: absolute(path),
-    format: choice('format', FORMATS, options, BlockFormat.BLOCK_FORMAT_UNSPECIFIED),
-    readOnly: flag('ro', options),
-    bus: choice('bus', BUSES, options, BlockBus.BLOCK_BUS_UNSPECIFIED),
-    aio: choice('aio', AIOS, options, BlockAio.BLOCK_AIO_UNSPECIFIED),
-    cache: choice('cache', CACHES, options, BlockCache.BLOCK_CACHE_UNSPECIFIED),
-    discard: flag('discard', options),
-    serial: options.get('serial') ?? '',
-  };
-  return { id, kind: { $case: 'block', value } };
-}
-
-function choice<Value>(key: string, table: Readonly<Record<string, Value>>, options: ReadonlyMap<string, string>, unsaid: Value): Value {
-  const word = options.get(key);
-  if (word === undefined) return unsaid;
-  const found = Object.hasOwn(table, word) ? table[word] : undefined;
-  if (found === undefined) throw new UsageError(`${key}: there is no "${word}"`, `known are ${Object.keys(table).join(', ')}`);
-  return found;
-}
-
-function flag(key: string, options: ReadonlyMap<string, string>): boolean {
-  const word = options.get(key);
-  if (word === undefined || word === 'false') return false;
-  if (word !== 'true') throw new UsageError(`${key}: "${word}" is neither true nor false`);
-  return true;
+  return { id, kind: { $case: 'block', value: parseBlockDevice(rest, absolute).block } };
 }

@@ -19,15 +19,20 @@ export interface BlockSpec {
   readonly serial: string;
 }
 
-/** What a caller wants plugged in, checked and frozen. One member a kind. */
+/** Every kind of device that can be plugged in: one member a kind, one driver each in `src/devices` and in the hypervisor's room. */
+export type DeviceWhat = BlockSpec;
+export type DeviceKind = DeviceWhat['kind'];
+
+/** What a caller wants plugged in, checked and frozen. */
 export interface DeviceSpec {
   /** Unique in its sandbox. */
   readonly id: string;
-  readonly what: BlockSpec;
+  readonly what: DeviceWhat;
 }
 
 /** What stands behind a disk on the host, found out before anything was touched. */
 export interface HostDisk {
+  readonly kind: 'disk';
   /** After every symbolic link. */
   readonly path: string;
   /** The same for every name of one file, and for every node of one block device. */
@@ -36,6 +41,9 @@ export interface HostDisk {
   readonly isDevice: boolean;
   readonly sizeBytes: number;
 }
+
+/** What stands behind a device on the host. Every member has a `path` (what a person calls it) and an `identity` (one for each thing, whatever it is called). */
+export type HostDevice = HostDisk;
 
 /** What the guest says of a device that it has. */
 export interface GuestDevice {
@@ -55,12 +63,19 @@ export interface DeviceRecord {
   readonly state: DeviceState;
   /** The port that is reserved for it, from its intent until it is gone. */
   readonly slot: number;
-  readonly host: HostDisk;
+  readonly host: HostDevice;
   /** Undefined until the guest has told, and where no agent tells. */
   readonly guest: GuestDevice | undefined;
   /** When it was first attached: one that never was is not kept for the next start. */
   readonly attachedAtMs: number | undefined;
   readonly detail: string;
+  /** The container that brought it, and takes it along when it goes. Empty: it was asked for on its own. */
+  readonly owner: string;
+}
+
+/** Many sandboxes may have what is only read; anything else is one sandbox's alone. */
+export function isOnlyRead(what: DeviceWhat): boolean {
+  return what.readOnly;
 }
 
 /** 20 bytes are what virtio-blk has room for. */

@@ -1,3 +1,5 @@
+import type { DeviceWhat } from './device-spec.ts';
+
 /** What a caller wants of a sandbox, checked and frozen (daemon/api/convert makes it, nothing else). */
 export interface SandboxSpec {
   readonly name: string;
@@ -65,6 +67,21 @@ export type MountSpec =
   /** `sizeBytes` 0: the container's memory limit, or a default. */
   | { readonly kind: 'tmpfs'; readonly destination: string; readonly readOnly: boolean; readonly sizeBytes: number; readonly mode: number };
 
+/** A device node by its path: a block device of the host is plugged in as a disk; anything else is the guest's own of that path. */
+export interface NodeSource {
+  readonly kind: 'node';
+  readonly path: string;
+}
+
+/** A device that a container sees at a path of its own. What is plugged in for it comes and goes with the container. */
+export interface ContainerDevice {
+  /** Empty: as the host calls it for a node, as the guest calls it for anything else. */
+  readonly containerPath: string;
+  /** Some of `r`, `w` and `m`. */
+  readonly permissions: string;
+  readonly what: DeviceWhat | NodeSource;
+}
+
 /** What a caller wants of a container, checked and frozen. */
 export interface ContainerSpec {
   readonly name: string;
@@ -86,6 +103,7 @@ export interface ContainerSpec {
   readonly ttySize: TtySize | undefined;
   readonly autoRemove: boolean;
   readonly mounts: readonly MountSpec[];
+  readonly devices: readonly ContainerDevice[];
 }
 
 /** A further process in a container. */

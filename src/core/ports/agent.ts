@@ -23,10 +23,20 @@ export interface SandboxSetup {
   readonly guestHookPath?: string;
 }
 
+/** A device of the guest that a container sees: one that was plugged in, by its place, or one that the guest has, by its path. */
+export interface ContainerNode {
+  /** As machine/slot-map.ts has it; empty: `vmPath` says it. */
+  readonly place: string;
+  readonly vmPath: string;
+  readonly containerPath: string;
+  readonly permissions: string;
+}
+
 export interface ContainerSetup {
   readonly containerId: string;
   readonly spec: OciSpec;
   readonly storages: readonly GuestStorage[];
+  readonly devices: readonly ContainerNode[];
   readonly sharedPidNamespace: boolean;
 }
 
@@ -75,8 +85,9 @@ export interface GuestInfo {
 /**
  * What our daemon may ask of an agent beyond the kata protocol, and what not every agent that is out there can do: guests outlive upgrades of the daemon.
  * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox. `devices`: it tells what is plugged into its guest.
+ * `nodes`: it makes device nodes for containers, with rules of who may open what.
  */
-export type GuestFeature = 'names' | 'devices';
+export type GuestFeature = 'names' | 'devices' | 'nodes';
 
 export interface GuestProcess {
   readonly key: ProcessKey;

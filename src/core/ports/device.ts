@@ -1,13 +1,27 @@
-import type { DeviceSpec, HostDisk } from '../model/device-spec.ts';
+import type { DeviceRecord, DeviceSpec, DeviceWhat, HostDevice } from '../model/device-spec.ts';
 import type { WaitOptions } from './host.ts';
 
-/** One kind of device on the host's side. */
+/**
+ * One kind of device on the host's side. The way of every kind is the same, and what differs is here and in the hypervisor's table of kinds:
+ * prepare (look, touch nothing) → record → acquire (take it from the host) → backend and plug (VMM) → seen by the guest; and back:
+ * let go (guest) → unplug → gone in the guest → backend → release (give it back). A VM that ends gives all of its devices back.
+ */
 export interface DeviceDriver {
   /**
    * Everything that can be found wrong with it before a thing is touched: INVALID_REQUEST with the field, DEVICE_IN_USE when the host uses it,
-   * UNSUPPORTED, HOST_RESOURCE.
+   * UNSUPPORTED, HOST_RESOURCE. What `release` needs to undo everything is in the result, which is written down before `acquire`.
    */
-  prepare(spec: DeviceSpec, options?: WaitOptions): Promise<HostDisk>;
+  prepare(spec: DeviceSpec, options?: WaitOptions): Promise<HostDevice>;
+  /** Takes it from the host. Any number of times: what is done already counts as done. HOST_RESOURCE, DEVICE_IN_USE. */
+  acquire(device: DeviceRecord, options?: WaitOptions): Promise<void>;
+  /** The host has it back as it was. Any number of times, after an `acquire` that was never begun, broke off or is over. */
+  release(device: DeviceRecord): Promise<void>;
+}
+
+/** What a path in /dev stands for on the host. */
+export interface HostNodes {
+  /** The device to plug in; undefined: nothing that can be, so the guest's own of that name is meant. UNSUPPORTED for what would need a driver that is not there. */
+  resolve(path: string): Promise<DeviceWhat | undefined>;
 }
 
 export interface HotplugChange<T> {

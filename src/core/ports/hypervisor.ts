@@ -1,4 +1,4 @@
-import type { DeviceSpec, HostDisk } from '../model/device-spec.ts';
+import type { DeviceKind, DeviceSpec, HostDevice } from '../model/device-spec.ts';
 import type { Mode } from '../model/outcome.ts';
 import type { ProcessIdentity } from '../model/ledger.ts';
 import type { ProcessEnd, WaitOptions } from './host.ts';
@@ -63,7 +63,7 @@ export type VmStatus = 'running' | 'paused' | 'shutdown' | 'guest-panicked' | 'i
 export interface DevicePlug {
   readonly slot: number;
   readonly spec: DeviceSpec;
-  readonly host: HostDisk;
+  readonly host: HostDevice;
 }
 
 export type UnplugOutcome = 'unplugged' | 'refused';
@@ -83,7 +83,7 @@ export interface VmDevices {
   plug(plug: DevicePlug, options?: WaitOptions): Promise<void>;
   /** Resolves when the VMM says that the device in this port is out, or that the guest refuses. DEADLINE: it may still go, and is told as an event then. */
   unplug(slot: number, options?: WaitOptions): Promise<UnplugOutcome>;
-  removeBackend(slot: number, options?: WaitOptions): Promise<void>;
+  removeBackend(plug: DevicePlug, options?: WaitOptions): Promise<void>;
   list(options?: WaitOptions): Promise<PluggedDevices>;
 }
 
@@ -141,7 +141,7 @@ export interface LaunchOptions extends WaitOptions {
 
 export interface AdoptOptions extends WaitOptions {
   /** What its record says is in its ports; of one that is not settled the VMM may or may not have it. */
-  readonly plugged?: readonly { readonly slot: number; readonly settled: boolean }[];
+  readonly plugged?: readonly { readonly slot: number; readonly kind: DeviceKind; readonly settled: boolean }[];
 }
 
 export interface HypervisorDriver {

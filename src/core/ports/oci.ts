@@ -1,5 +1,5 @@
 import type { ContainerSpec, ExecSpec, RootfsSource } from '../model/sandbox-spec.ts';
-import type { GuestStorage, OciSpec, ProcessSetup } from './agent.ts';
+import type { ContainerNode, GuestStorage, OciSpec, ProcessSetup } from './agent.ts';
 import type { WaitOptions } from './host.ts';
 import type { ResolvedSource } from './storage.ts';
 
@@ -7,9 +7,9 @@ export interface ContainerTranslation {
   readonly spec: OciSpec;
   /**
    * As the agent gets it, once the root file system is mounted at `rootfs` on the host (undefined: it is not). `files` are mounted, each at its own
-   * path: those that the agent keeps for every container of its sandbox. INVALID_REQUEST for a user that the image does not have.
+   * path: those that the agent keeps for every container of its sandbox. `nodes` are devices of its own. INVALID_REQUEST for a user that the image does not have.
    */
-  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined }) => Promise<OciSpec>;
+  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined; readonly nodes: readonly ContainerNode[] }) => Promise<OciSpec>;
   /** Entrypoint and arguments, as they will run. */
   readonly command: readonly string[];
   readonly stopSignal: string;

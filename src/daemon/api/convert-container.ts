@@ -1,11 +1,12 @@
 import type { ExitStatus } from '../../core/model/outcome.ts';
-import type { ContainerSpec, MountSpec, RootfsSource } from '../../core/model/sandbox-spec.ts';
+import type { ContainerDevice, ContainerSpec, MountSpec, RootfsSource } from '../../core/model/sandbox-spec.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import { shortId } from '../../core/model/ids.ts';
 import { MountPropagation } from '../../gen/vivarium/v1/container.ts';
-import type { Container, ContainerSpec as ContainerSpecMessage, ExitStatus as ExitStatusMessage, GetContainerLogsResponse, GetContainerStatsResponse, Mount } from '../../gen/vivarium/v1/container.ts';
+import type { Container, ContainerDevice as DeviceMessage, ContainerSpec as ContainerSpecMessage, ExitStatus as ExitStatusMessage, GetContainerLogsResponse, GetContainerStatsResponse, Mount } from '../../gen/vivarium/v1/container.ts';
 import type { ContainerOperations, ContainerView } from '../services/facade.ts';
 import { bytes, durationFromNs, modeToWire, phasesToWire, timestamp } from './convert-common.ts';
+import { blockToWire } from './convert-device.ts';
 import { causeToWire, CONTAINER_STATES, OUTPUT_STREAMS } from './enums.ts';
 
 export function containerToWire(view: ContainerView): Container {
@@ -57,6 +58,7 @@ export function containerSpecToWire(spec: ContainerSpec): ContainerSpecMessage {
     ttySize: spec.ttySize === undefined ? undefined : { ...spec.ttySize },
     autoRemove: spec.autoRemove,
     mounts: spec.mounts.map(mountToWire),
+    devices: spec.devices.map(deviceToWire),
   };
 }
 
@@ -114,6 +116,16 @@ function mountToWire(mount: MountSpec): Mount {
     }
     case 'tmpfs':
       return { destination, readOnly, kind: { $case: 'tmpfs', value: { sizeBytes: bytes(mount.sizeBytes), mode: mount.mode } } };
+  }
+}
+
+function deviceToWire({ containerPath, permissions, what }: ContainerDevice): DeviceMessage {
+  const common = { containerPath, permissions };
+  switch (what.kind) {
+    case 'node':
+      return { ...common, kind: { $case: 'node', value: { path: what.path } } };
+    case 'block':
+      return { ...common, kind: { $case: 'block', value: blockToWire(what, what.serial) } };
   }
 }
 

@@ -24,7 +24,7 @@ export const BLOCK_CACHES = {
 } as const satisfies Record<BlockCache, number>;
 
 export function deviceToWire(sandboxId: string, device: DeviceRecord): Device {
-  const { id, spec, state, host, guest, attachedAtMs, detail } = device;
+  const { id, spec, state, host, guest, attachedAtMs, detail, owner } = device;
   return {
     id,
     sandboxId,
@@ -37,11 +37,12 @@ export function deviceToWire(sandboxId: string, device: DeviceRecord): Device {
     detail,
     hostPath: host.path,
     format: BLOCK_FORMATS[host.format],
+    containerId: owner,
   };
 }
 
 /** What was asked for; the serial as the guest sees it. */
-function blockToWire(spec: BlockSpec, serial: string): BlockDevice {
+export function blockToWire(spec: BlockSpec, serial: string): BlockDevice {
   return {
     path: spec.path,
     format: spec.format === undefined ? FormatValue.BLOCK_FORMAT_UNSPECIFIED : BLOCK_FORMATS[spec.format],

@@ -13,6 +13,7 @@ import {
 } from './validate-fields.ts';
 import { isImageText } from './validate-image.ts';
 import { parseMounts } from './validate-mounts.ts';
+import { parseContainerDevices } from './validate-container-devices.ts';
 import { checkArguments, checkEnvironment, checkSignal, checkUser, checkWorkingDir } from './validate-process.ts';
 import { parseSecurity } from './validate-security.ts';
 
@@ -75,6 +76,7 @@ function parseContainerSpec(errors: FieldErrors, field: string, spec: ContainerS
     ttySize: checkTtySize(errors, `${field}.tty_size`, spec.ttySize),
     autoRemove: spec.autoRemove,
     mounts: parseMounts(errors, `${field}.mounts`, spec.mounts),
+    devices: parseContainerDevices(errors, `${field}.devices`, spec.devices),
   });
 }
 
@@ -123,5 +125,5 @@ const NO_SPEC: ContainerSpec = {
   security: {
     privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [], unmasked: false, seccompProfileJson: '',
   },
-  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false, mounts: [],
+  stopSignal: '', shmSizeBytes: 0, ttySize: undefined, autoRemove: false, mounts: [], devices: [],
 };

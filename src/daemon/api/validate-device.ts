@@ -34,21 +34,22 @@ function checkDeviceId(errors: FieldErrors, field: string, value: string): strin
 }
 
 function checkKind(errors: FieldErrors, { device }: AttachDeviceRequest): BlockSpec {
-  if (device?.kind?.$case === 'block') return checkBlock(errors, device.kind.value);
+  if (device?.kind?.$case === 'block') return checkBlock(errors, 'device.block', device.kind.value);
   errors.add('device.kind', 'is required: block');
-  return checkBlock(errors, { path: '/', format: 0, readOnly: false, bus: 0, aio: 0, cache: 0, discard: false, serial: '' });
+  return checkBlock(errors, 'device.block', { path: '/', format: 0, readOnly: false, bus: 0, aio: 0, cache: 0, discard: false, serial: '' });
 }
 
-function checkBlock(errors: FieldErrors, block: BlockDevice): BlockSpec {
-  errors.check(SERIAL.test(block.serial), 'device.block.serial', 'must be at most 20 printable ASCII characters without spaces');
+/** `field`: where it stands in the request. */
+export function checkBlock(errors: FieldErrors, field: string, block: BlockDevice): BlockSpec {
+  errors.check(SERIAL.test(block.serial), `${field}.serial`, 'must be at most 20 printable ASCII characters without spaces');
   return Object.freeze<BlockSpec>({
     kind: 'block',
-    path: checkAbsolutePath(errors, 'device.block.path', block.path),
-    format: block.format === 0 ? undefined : word(errors, 'format', BLOCK_FORMATS, block.format, 'raw'),
+    path: checkAbsolutePath(errors, `${field}.path`, block.path),
+    format: block.format === 0 ? undefined : word(errors, `${field}.format`, BLOCK_FORMATS, block.format, 'raw'),
     readOnly: block.readOnly,
-    bus: word(errors, 'bus', BLOCK_BUSES, block.bus, 'virtio-blk'),
-    aio: word(errors, 'aio', BLOCK_AIOS, block.aio, 'threads'),
-    cache: word(errors, 'cache', BLOCK_CACHES, block.cache, 'writeback'),
+    bus: word(errors, `${field}.bus`, BLOCK_BUSES, block.bus, 'virtio-blk'),
+    aio: word(errors, `${field}.aio`, BLOCK_AIOS, block.aio, 'threads'),
+    cache: word(errors, `${field}.cache`, BLOCK_CACHES, block.cache, 'writeback'),
     discard: block.discard,
     serial: block.serial,
   });
@@ -58,6 +59,6 @@ function checkBlock(errors: FieldErrors, block: BlockDevice): BlockSpec {
 function word<Word extends string>(errors: FieldErrors, field: string, table: Readonly<Record<Word, number>>, value: number, unsaid: Word): Word {
   if (value === 0) return unsaid;
   const found = (Object.entries(table) as [Word, number][]).find(([, number]) => number === value)?.[0];
-  errors.check(found !== undefined, `device.block.${field}`, `has no value ${value}`);
+  errors.check(found !== undefined, field, `has no value ${value}`);
   return found ?? unsaid;
 }

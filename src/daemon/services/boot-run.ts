@@ -6,7 +6,7 @@ import type { Cause, Mode } from '../../core/model/outcome.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { GuestInfo } from '../../core/ports/agent.ts';
 import type { RunOptions } from './change.ts';
-import { replug } from './device-runs.ts';
+import { releaseAll, replug } from './device-runs.ts';
 import { cgroupFiles, cgroupPlaces, removeCgroups } from './sandbox-cgroups.ts';
 import { guestDeath } from './guest-death.ts';
 import { planFor } from './new-sandbox.ts';
@@ -71,7 +71,10 @@ const STEPS: Readonly<Record<CreateStep, StepExecutor>> = {
       unit.clearHint();
       unit.watchSession(await unit.deps.hypervisor.launch(vmSpec, { signal, cgroups: cgroupFiles(unit), onPhase: (name, began, ended) => { timer.add(name, began, ended); } }));
     },
-    undo: endVm,
+    undo: async (unit) => {
+      await endVm(unit);
+      await releaseAll(unit);
+    },
   },
   agent: {
     run: async ({ unit, signal }) => {
@@ -105,7 +108,7 @@ const STEPS: Readonly<Record<CreateStep, StepExecutor>> = {
   },
   devices: {
     run: async ({ unit, signal, timer }) => { await replug(unit, timer, { signal }); },
-    // They go with the VM, and their records with its state.
+    // They go with the VM, and what they stood on right after it; their records with its state.
     undo: async () => undefined,
   },
 };

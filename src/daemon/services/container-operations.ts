@@ -6,7 +6,8 @@ import type { ContainerSpec, ExecSpec, TtySize } from '../../core/model/sandbox-
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import { attachStream } from './attach-stream.ts';
-import { hasEnded, lateHooks, makeInGuest, prepare, removeFromGuest, removeFromHost, startInGuest, stopInGuest, type Prepared } from './container-runs.ts';
+import { bringDevices, hasEnded, lateHooks, makeInGuest, prepare, removeFromGuest, removeFromHost, startInGuest, stopInGuest, type Prepared } from './container-runs.ts';
+import { detachOwned } from './container-devices.ts';
 import { ContainerUnit } from './container-unit.ts';
 import type { Deps } from './deps.ts';
 import type { ExecLauncher } from './exec-launcher.ts';
@@ -127,7 +128,7 @@ export class Containers implements ContainerOperations {
       mustNotRest(unit, 'delete');
       const ran = !hasEnded(unit);
       await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: how.force ? 'force-delete-requested' : 'delete-requested' });
-      await this.#destroy(unit, ran, timer);
+      await this.#destroy(unit, { ran, ...how }, timer);
     });
     this.#registry.removeContainer(unit, name);
     return timer.finishAs('container_delete', this.#deps.metrics);
@@ -229,7 +230,8 @@ export class Containers implements ContainerOperations {
   }
 
   async #make(unit: ContainerUnit, prepared: Prepared, timer: PhaseTimer, options: WaitOptions): Promise<void> {
-    await unit.sandbox.gate.through(() => makeInGuest(unit, prepared, timer, options), options.signal);
+    const nodes = await bringDevices(unit, prepared, timer, options);
+    await unit.sandbox.gate.through(() => makeInGuest(unit, { ...prepared, nodes }, timer, options), options.signal);
   }
 
   async #start(unit: ContainerUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
@@ -251,18 +253,21 @@ export class Containers implements ContainerOperations {
   }
 
   async #createFailed(unit: ContainerUnit, name: string): Promise<void> {
+    const leftOver = (error: unknown): void => { unit.sandbox.log.warn({ error, container: unit.id }, 'left over from a failed create'); };
+    await detachOwned(unit, { force: true }).catch(leftOver);
     if (unit.exists) await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'create-failed' });
     unit.sandbox.containers.delete(unit.id);
     this.#registry.removeContainer(unit, name);
-    await removeFromHost(unit).catch((error: unknown) => { unit.sandbox.log.warn({ error, container: unit.id }, 'left over from a failed create'); });
+    await removeFromHost(unit).catch(leftOver);
   }
 
   /** Kills what runs, and removes guest side, mounts, writable layer and log. */
-  async #destroy(unit: ContainerUnit, ran: boolean, timer: PhaseTimer): Promise<void> {
+  async #destroy(unit: ContainerUnit, { ran, force }: { readonly ran: boolean; readonly force: boolean }, timer: PhaseTimer): Promise<void> {
     const agent = unit.sandbox.agent?.current;
     const run = new PlanRun(unit.sandbox, 'container-delete', timer);
     if (ran && agent !== undefined) await run.step('kill', () => agent.signal({ containerId: unit.id, execId: undefined }, 9, true));
     await run.step('guest', () => removeFromGuest(unit));
+    await run.step('devices', () => detachOwned(unit, { force }));
     await run.step('host', () => removeFromHost(unit));
     await lateHooks(unit, 'afterDelete');
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'deleted' });

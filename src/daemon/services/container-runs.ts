@@ -4,9 +4,10 @@ import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { ExitStatus } from '../../core/model/outcome.ts';
 import type { ContainerSpec } from '../../core/model/sandbox-spec.ts';
 import type { HostMount, ResolvedSource } from '../../core/ports/storage.ts';
-import type { GuestAgent, OciSpec } from '../../core/ports/agent.ts';
+import type { ContainerNode, GuestAgent, OciSpec } from '../../core/ports/agent.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { ContainerTranslation, HookRunState } from '../../core/ports/oci.ts';
+import { attachWanted, mustMakeNodes, wantedDevices, type WantedDevice } from './container-devices.ts';
 import type { ContainerUnit } from './container-unit.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
@@ -20,6 +21,7 @@ export interface Prepared {
   readonly source: ResolvedSource;
   readonly translation: ContainerTranslation;
   readonly mounts: readonly HostMount[];
+  readonly devices: readonly WantedDevice[];
 }
 
 /** Resolves and translates: everything that can be wrong with a container's spec is found here, before anything is touched. */
@@ -31,7 +33,7 @@ export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise
   const source = unit.exists ? await unit.source() : await deps.oci.resolve(spec.rootfs);
   deps.hooks.check(source);
   const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
-  return { source, translation, mounts: await hostMounts(unit, spec) };
+  return { source, translation, mounts: await hostMounts(unit, spec), devices: await wantedDevices(unit, spec) };
 }
 
 async function hostMounts({ sandbox }: ContainerUnit, spec: ContainerSpec): Promise<readonly HostMount[]> {
@@ -54,25 +56,33 @@ function hostname(unit: ContainerUnit): string {
   return spec.hostname === '' ? id.slice(-10) : spec.hostname;
 }
 
+/** What it brings is plugged in: each in its turn, which a pause of the VM may come between, so this is no part of making it in the guest. */
+export async function bringDevices(unit: ContainerUnit, { devices }: Prepared, timer: PhaseTimer, options: WaitOptions): Promise<readonly ContainerNode[]> {
+  if (devices.length === 0) return [];
+  return await new PlanRun(unit.sandbox, 'container-create', timer).step('devices', () => attachWanted(unit, devices, options), options);
+}
+
 /** Root file system mounted, guest told. All undone on failure. */
-export async function makeInGuest(unit: ContainerUnit, prepared: Prepared, timer: PhaseTimer, options: WaitOptions): Promise<void> {
+export async function makeInGuest(unit: ContainerUnit, prepared: Prepared & { readonly nodes: readonly ContainerNode[] }, timer: PhaseTimer, options: WaitOptions): Promise<void> {
   const { sandbox } = unit;
+  const { nodes } = prepared;
   const { deps } = sandbox;
   const agent = await reachable(unit, options);
   const run = new PlanRun(sandbox, 'container-create', timer);
+  await mustMakeNodes(agent, nodes, options);
   const undo = new UndoStack();
   try {
     const place = unit.rootfsPlace();
     await deps.directories.make(place.stateDir);
     undo.defer(() => deps.rootfs.remove(place));
     const rootfs = sandbox.share === undefined ? undefined : await run.step('rootfs', () => deps.rootfs.prepare(place, prepared.source.lowers, options), options);
-    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs?.hostPath });
+    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs?.hostPath, nodes });
     if (prepared.mounts.length > 0) {
       undo.defer(() => deps.mounts.remove(place));
       await run.step('mounts', () => deps.mounts.prepare(place, prepared.mounts, options), options);
     }
     undo.defer(() => agent.removeContainer(unit.id));
-    const setup = { containerId: unit.id, spec, storages: deps.oci.storages({ containerId: unit.id }), sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
+    const setup = { containerId: unit.id, spec, storages: deps.oci.storages({ containerId: unit.id }), devices: nodes, sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
     await run.step('agent_create', () => agent.createContainer(setup, options), options);
     unit.inGuest = true;
     await run.step('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, spec), options), options);

@@ -1,8 +1,8 @@
-import type { DeviceSpec } from '../../core/model/device-spec.ts';
+import type { DeviceKind } from '../../core/model/device-spec.ts';
 import type { Profile } from '../../core/model/profile.ts';
 import type { AgentConnector, GuestAgent } from '../../core/ports/agent.ts';
 import type { Cgroups } from '../../core/ports/cgroups.ts';
-import type { DeviceDriver, HotplugQueue } from '../../core/ports/device.ts';
+import type { DeviceDriver, HostNodes, HotplugQueue } from '../../core/ports/device.ts';
 import type { Clock, IdSource, Launcher, SocketDialer } from '../../core/ports/host.ts';
 import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
@@ -13,7 +13,7 @@ import type { CheckpointStore } from '../../core/ports/stores.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import type { GracePeriod } from '../../base/grace-period.ts';
 import type { Admission } from './admission.ts';
-import type { DiskUses } from './disk-uses.ts';
+import type { DeviceUses } from './device-uses.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Places } from './places.ts';
 
@@ -72,8 +72,10 @@ export interface Deps {
   readonly resolving: GracePeriod;
   readonly directories: Directories;
   /** By kind. */
-  readonly devices: Readonly<Record<DeviceSpec['what']['kind'], DeviceDriver>>;
-  readonly disks: DiskUses;
+  readonly devices: Readonly<Record<DeviceKind, DeviceDriver>>;
+  readonly hostNodes: HostNodes;
+  /** Which sandbox has which device of the host. */
+  readonly uses: DeviceUses;
   /** One for each sandbox. */
   readonly hotplugQueue: () => HotplugQueue;
   readonly cgroups: Cgroups;

@@ -33,10 +33,14 @@ export async function plugIn(unit: SandboxUnit, device: DeviceRecord, timer: Pha
 
 /** Plugs in again what its sandbox had when it stopped. Nothing is undone on failure: the boot's own undo ends the VM. */
 export async function replug(unit: SandboxUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
-  for (const { id, spec } of unit.record.devices.filter(({ state }) => state === 'kept')) {
+  for (const { id, spec, owner } of unit.record.devices.filter(({ state }) => state === 'kept')) {
     throwIfAborted(options.signal);
+    if (hasLostOwner(unit, owner)) {
+      await unit.actor.commit({ target: 'device', id, kind: 'detach-requested' });
+      continue;
+    }
     const host = await unit.deps.devices[spec.what.kind].prepare(spec, options).catch((error: unknown) => { throw notReplugged(id, error); });
-    using _use = unit.deps.disks.take(unit.record, id, host, spec.what.readOnly);
+    using _use = unit.deps.uses.take(unit.record, spec, host);
     const { slot } = slotsOf(unit).allocate(id);
     const { devices } = await unit.actor.commit({ target: 'device', id, kind: 'replug-requested', patch: { host, slot } });
     const device = devices.find((candidate) => candidate.id === id);
@@ -52,7 +56,10 @@ interface Taking {
 async function takeSteps(unit: SandboxUnit, device: DeviceRecord, { timer, undo }: Taking): Promise<void> {
   const run = new PlanRun(unit, 'device-attach', timer);
   const { devices } = running(unit);
-  undo.defer(() => devices.removeBackend(device.slot));
+  const driver = unit.deps.devices[device.spec.what.kind];
+  undo.defer(() => driver.release(device));
+  await run.step('host', () => driver.acquire(device));
+  undo.defer(() => devices.removeBackend(device));
   await run.step('backend', () => devices.addBackend(device));
   undo.defer(() => mustUnplug(unit, device));
   await run.step('plug', () => devices.plug(device));
@@ -102,15 +109,27 @@ async function unplug(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRu
 }
 
 /** The VMM says that it is out. */
-export async function release(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRun<'device-detach'>): Promise<void> {
+export async function release(unit: SandboxUnit, device: DeviceRecord, run: PlanRun<'device-detach'>): Promise<void> {
+  const { id, slot } = device;
   try {
     await run.step('guest', () => goneInGuest(unit, slot));
-    await run.step('backend', () => running(unit).devices.removeBackend(slot));
+    await run.step('backend', () => running(unit).devices.removeBackend(device));
+    await run.step('host', () => unit.deps.devices[device.spec.what.kind].release(device));
   } catch (error) {
     await unit.actor.commit({ target: 'device', id, kind: 'release-failed', patch: { detail: toDomainError(error).message } });
     throw error;
   }
   await unit.actor.commit({ target: 'device', id, kind: 'released' });
+}
+
+/** The VM is no more: what its devices stood on goes back to the host. Any number of times. */
+export async function releaseAll(unit: SandboxUnit): Promise<void> {
+  for (const device of unit.record.devices.filter(({ state }) => state !== 'kept')) await unit.deps.devices[device.spec.what.kind].release(device);
+}
+
+/** It came with a container that is no more. */
+export function hasLostOwner(unit: SandboxUnit, owner: string): boolean {
+  return owner !== '' && !unit.record.containers.some(({ id }) => id === owner);
 }
 
 async function seenByGuest(unit: SandboxUnit, { slot, host }: DeviceRecord): Promise<GuestDevice | undefined> {

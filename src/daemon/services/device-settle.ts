@@ -1,7 +1,7 @@
 import type { DeviceRecord } from '../../core/model/device-spec.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 import type { AdoptOptions, VmEvent } from '../../core/ports/hypervisor.ts';
-import { plugIn, plugOut, release, running } from './device-runs.ts';
+import { hasLostOwner, plugIn, plugOut, release, running } from './device-runs.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
@@ -13,7 +13,7 @@ const OVER: ReadonlySet<SandboxRecord['state']> = new Set<SandboxRecord['state']
 
 /** What a record says is in the ports of a VM that is found again. */
 export function pluggedIn(record: SandboxRecord): NonNullable<AdoptOptions['plugged']> {
-  return record.devices.filter(({ state }) => state !== 'kept').map(({ slot, state }) => ({ slot, settled: state === 'attached' }));
+  return record.devices.filter(({ state }) => state !== 'kept').map(({ slot, spec, state }) => ({ slot, kind: spec.what.kind, settled: state === 'attached' }));
 }
 
 /** The VMM tells of a device: whoever waits for it was told already, and its record follows, whether anybody asked or not. */
@@ -55,9 +55,11 @@ async function settle(unit: SandboxUnit, device: DeviceRecord): Promise<void> {
   switch (device.state) {
     case 'attaching':
       await plugIn(unit, device, timer);
+      if (hasLostOwner(unit, device.owner)) await settleAgain(unit, device.id, timer);
       return;
     case 'attached':
       if (!there) await letGoOf(unit, device, timer);
+      else if (hasLostOwner(unit, device.owner)) await plugOut(unit, device, { force: true, timer });
       return;
     case 'unplugging':
       if (there) await plugOut(unit, device, { force: true, timer });
@@ -70,6 +72,12 @@ async function settle(unit: SandboxUnit, device: DeviceRecord): Promise<void> {
     case 'kept':
       return;
   }
+}
+
+/** What was finished for a container that is no more is taken out again. */
+async function settleAgain(unit: SandboxUnit, id: string, timer: PhaseTimer): Promise<void> {
+  const device = unit.record.devices.find((candidate) => candidate.id === id);
+  if (device?.state === 'attached') await plugOut(unit, device, { force: true, timer });
 }
 
 /** It went while nobody listened. */

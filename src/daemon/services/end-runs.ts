@@ -5,6 +5,7 @@ import type { ContainerRecord } from '../../core/model/record.ts';
 import { endVm } from './boot-run.ts';
 import type { RunOptions } from './change.ts';
 import { hasEnded, stopInGuest } from './container-runs.ts';
+import { releaseAll } from './device-runs.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import { removeCgroups } from './sandbox-cgroups.ts';
@@ -81,6 +82,7 @@ async function takeDown(unit: SandboxUnit, run: EndRun): Promise<void> {
   await run.step('vmm', () => endVm(unit));
   unit.agent = undefined;
   await endContainers(unit);
+  await run.step('devices', () => releaseAll(unit));
   await run.step('share', async () => {
     unit.share = undefined;
     await deps.shares.remove(sharePlace(unit));

@@ -4,7 +4,8 @@ import type { Clock, ProcessEnd, WaitOptions } from '../../core/ports/host.ts';
 import type { DevicePlug, PluggedDevices, UnplugOutcome, VmDevices, VmEvent } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
 import { QmpCommandError } from '../qmp/errors.ts';
-import { blockDevice, blockNode, deviceId, nodeName, slotOfDevice, slotOfNode } from './hotplug-block.ts';
+import { PLUG_KINDS, type QmpCall } from './plug-kinds.ts';
+import { deviceId, slotOfDevice, slotOfNode } from './plug-names.ts';
 
 /** A guest lets go of a device in tens of milliseconds, or when somebody in it stops using it. */
 const UNPLUG_MS = 10_000;
@@ -27,8 +28,10 @@ export class QemuHotplug implements VmDevices {
   }
 
   async addBackend(plug: DevicePlug, options: WaitOptions = {}): Promise<void> {
+    const call = PLUG_KINDS[plug.spec.what.kind].addBackend(plug);
+    if (call === undefined) return;
     try {
-      await this.#parts.execute('blockdev-add', blockNode(plug), options);
+      await this.#call(call, options);
     } catch (error) {
       // Done before, by a daemon that did not live to write it down.
       if (isRefusal(error) && (await this.list(options)).backends.includes(plug.slot)) return;
@@ -38,7 +41,7 @@ export class QemuHotplug implements VmDevices {
 
   async plug(plug: DevicePlug, options: WaitOptions = {}): Promise<void> {
     try {
-      await this.#parts.execute('device_add', blockDevice(plug), options);
+      await this.#parts.execute('device_add', PLUG_KINDS[plug.spec.what.kind].device(plug), options);
     } catch (error) {
       if (isRefusal(error) && (await this.list(options)).devices.includes(plug.slot)) return;
       throw explained(error, plug);
@@ -62,9 +65,11 @@ export class QemuHotplug implements VmDevices {
     }
   }
 
-  async removeBackend(slot: number, options: WaitOptions = {}): Promise<void> {
+  async removeBackend({ slot, spec }: DevicePlug, options: WaitOptions = {}): Promise<void> {
+    const call = PLUG_KINDS[spec.what.kind].removeBackend(slot);
+    if (call === undefined) return;
     try {
-      await this.#parts.execute('blockdev-del', { 'node-name': nodeName(slot) }, options);
+      await this.#call(call, options);
     } catch (error) {
       if (isRefusal(error) && !(await this.list(options)).backends.includes(slot)) return;
       throw error;
@@ -82,6 +87,10 @@ export class QemuHotplug implements VmDevices {
   heard(event: VmEvent): void {
     if (event.kind === 'device-unplugged') this.#unplugs.get(event.slot)?.resolve('unplugged');
     if (event.kind === 'device-unplug-refused') this.#unplugs.get(event.slot)?.resolve('refused');
+  }
+
+  async #call({ command, args }: QmpCall, options: WaitOptions): Promise<void> {
+    await this.#parts.execute(command, args, options);
   }
 
   async #ask(slot: number, outcome: Deferred<UnplugOutcome>, options: WaitOptions): Promise<void> {

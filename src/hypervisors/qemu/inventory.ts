@@ -1,7 +1,8 @@
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { AdoptOptions, VmSpec } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
-import { deviceId, nodeName } from './hotplug-block.ts';
+import { PLUG_KINDS } from './plug-kinds.ts';
+import { deviceId } from './plug-names.ts';
 import { portIds } from './root-ports.ts';
 
 /** What a VM is made of, as far as it can change while it runs. */
@@ -47,10 +48,14 @@ export function inventoryOf(spec: VmSpec, plugged: NonNullable<AdoptOptions['plu
   return {
     cpus: spec.cpus,
     memoryBytes: spec.memoryBytes,
-    blockNodes: [...(spec.image === '' ? [] : ['image0']), ...settled.map(({ slot }) => nodeName(slot))],
+    blockNodes: [...(spec.image === '' ? [] : ['image0']), ...settled.flatMap(nodesOf)],
     devices: [...(spec.agentPort ? ['serial0'] : []), ...portIds(spec), ...settled.map(({ slot }) => deviceId(slot))],
-    moving: new Set(plugged.filter((device) => !device.settled).flatMap(({ slot }) => [nodeName(slot), deviceId(slot)])),
+    moving: new Set(plugged.filter((device) => !device.settled).flatMap((device) => [...nodesOf(device), deviceId(device.slot)])),
   };
+}
+
+function nodesOf({ kind, slot }: NonNullable<AdoptOptions['plugged']>[number]): readonly string[] {
+  return PLUG_KINDS[kind].nodes(slot);
 }
 
 /** Each difference in words; none when the VM has what its record says. */

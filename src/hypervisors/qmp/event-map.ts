@@ -1,5 +1,5 @@
 import type { VmEvent } from '../../core/ports/hypervisor.ts';
-import { slotOfDevice } from '../qemu/hotplug-block.ts';
+import { slotOfDevice } from '../qemu/plug-names.ts';
 import type { QmpEvent } from './protocol.ts';
 
 /** What a monitor's event means to us; undefined for those that mean nothing. Pure. */

@@ -1,4 +1,5 @@
 import type { ContainerSpec } from '../../core/model/sandbox-spec.ts';
+import type { ContainerNode } from '../../core/ports/agent.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
 import type { JsonObject } from '../json-document.ts';
 import { bundleBase } from './bundle-base.ts';
@@ -12,6 +13,7 @@ import { OCI_VERSION } from './runtime-spec.ts';
 import type { OciLinux, OciMount, OciNamespace, OciProcess, OciResources, OciRuntimeSpec } from './runtime-spec.ts';
 import { checkedSeccomp } from './seccomp.ts';
 import { withOwnMounts } from './own-mounts.ts';
+import { ownNodes } from './own-nodes.ts';
 import { imageBase } from './spec-base.ts';
 import type { SpecBase, VolumeDirectory } from './spec-base.ts';
 import { checkedSysctls } from './sysctls.ts';
@@ -28,6 +30,8 @@ export interface ContainerSpecInput {
   readonly guestFiles: readonly string[];
   /** The image's volumes, where they are in its root file system. */
   readonly volumes?: readonly VolumeDirectory[];
+  /** Devices of the guest for this container. */
+  readonly nodes?: readonly ContainerNode[];
   readonly image: ImageConfig | undefined;
   /** config.json of a bundle; then there is no image. */
   readonly bundleSpec: JsonObject | undefined;
@@ -98,11 +102,13 @@ function linuxOf(input: ContainerSpecInput, base: SpecBase, violations: Violatio
   const { security } = input.spec;
   const open = security.privileged || security.unmasked;
   const seccomp = checkedSeccomp(security.seccompProfileJson, 'spec.security.seccomp_profile_json', violations) ?? base.seccomp;
+  const own = ownNodes(input.nodes ?? []);
+  const taken = new Set(own.devices.map(({ path }) => path));
   const sysctls = { ...base.sysctls, ...checkedSysctls(security.sysctls, 'spec.security.sysctls', violations) };
   return {
     namespaces: namespaces(),
-    devices: base.devices,
-    resources: merged(base.resources, checkedResources(input.spec.resources, violations)),
+    devices: [...base.devices.filter(({ path }) => !taken.has(path)), ...own.devices],
+    resources: merged(base.resources, { ...checkedResources(input.spec.resources, violations), ...(own.rules.length > 0 ? { devices: own.rules } : {}) }),
     cgroupsPath: guestCgroup(input.containerId),
     sysctl: sysctls,
     maskedPaths: pathsOf(security.maskedPaths, open ? [] : base.maskedPaths, 'spec.security.masked_paths', violations),

@@ -54,10 +54,20 @@ export type OciDevice = {
   readonly gid: number;
 };
 
+/** Numbers that are left out mean every one. */
+export type OciDeviceRule = {
+  readonly allow: boolean;
+  readonly type: string;
+  readonly major?: number;
+  readonly minor?: number;
+  readonly access: string;
+};
+
 export type OciResources = {
   readonly cpu?: { readonly quota?: number; readonly period?: number; readonly shares?: number; readonly cpus?: string };
   readonly memory?: { readonly limit?: number; readonly reservation?: number; readonly swap?: number };
   readonly pids?: { readonly limit: number };
+  readonly devices?: readonly OciDeviceRule[];
 };
 
 export type OciHook = {

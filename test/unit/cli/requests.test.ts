@@ -6,7 +6,7 @@ import { refuseSandboxFlags, sandboxSpec } from '../../../src/cli/requests/sandb
 import { ContainerSpec } from '../../../src/gen/vivarium/v1/container.ts';
 import { SandboxSpec } from '../../../src/gen/vivarium/v1/sandbox.ts';
 
-const noFlags: ContainerFlags = { env: [], label: [], annotation: [], capAdd: [], capDrop: [], securityOpt: [], ulimit: [], sysctl: [], volume: [], mount: [], tmpfs: [] };
+const noFlags: ContainerFlags = { env: [], label: [], annotation: [], capAdd: [], capDrop: [], securityOpt: [], ulimit: [], sysctl: [], volume: [], device: [], mount: [], tmpfs: [] };
 const noSandboxFlags: SandboxFlags = { set: [], dns: [], dnsSearch: [], dnsOption: [] };
 const spec = (flags: Partial<ContainerFlags>, operands: readonly string[], more: Partial<ContainerInputs> = {}): ContainerSpec =>
   containerSpec({ flags: { ...noFlags, ...flags }, operands, env: { HOME: '/root' }, cwd: '/srv/home', ttySize: { rows: 24, columns: 80 }, seccompProfile: '', ...more });

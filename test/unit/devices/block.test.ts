@@ -50,7 +50,7 @@ async function prepared(thing: Thing | undefined, spec: Partial<BlockSpec> = {},
 
 describe('a disk of the host', () => {
   it('is taken for raw unless it is said to be otherwise', async () => {
-    expect(await prepared({ bytes: new Uint8Array(1024), inode: 7 })).toEqual({ path: '/d', identity: 'file:1:7', format: 'raw', isDevice: false, sizeBytes: 1024 });
+    expect(await prepared({ bytes: new Uint8Array(1024), inode: 7 })).toEqual({ kind: 'disk', path: '/d', identity: 'file:1:7', format: 'raw', isDevice: false, sizeBytes: 1024 });
     expect(await prepared({ bytes: qcow2() }, { format: 'raw' })).toMatchObject({ format: 'raw', sizeBytes: 512 });
     expect(await prepared({ bytes: qcow2() }, { format: 'qcow2' })).toMatchObject({ format: 'qcow2', sizeBytes: 1 << 30 });
   });
@@ -100,7 +100,7 @@ describe('a block device of the host', () => {
   const size = { '/sys/dev/block/8:16/size': '2048\n', '/sys/dev/block/8:16/uevent': 'MAJOR=8\nDEVNAME=sdb\n' };
 
   it('is given as it is', async () => {
-    expect(await prepared(disk, {}, size)).toEqual({ path: '/d', identity: 'device:8:16', format: 'raw', isDevice: true, sizeBytes: 1 << 20 });
+    expect(await prepared(disk, {}, size)).toEqual({ kind: 'disk', path: '/d', identity: 'device:8:16', format: 'raw', isDevice: true, sizeBytes: 1 << 20 });
     expect(await prepared(disk, { format: 'qcow2' }, size)).toContain('UNSUPPORTED');
   });
 

@@ -10,6 +10,7 @@ use nix::pty::Winsize;
 use super::container::{Container, State};
 use super::{cwd, layout, mount_point, pipes};
 use crate::agent::Agent;
+use crate::devices::{nodes, wait};
 use crate::oci::{check, hooks, translate};
 use crate::process::task::Task;
 use crate::proto::grpc;
@@ -22,8 +23,13 @@ pub async fn create(agent: &Rc<Agent>, request: grpc::CreateContainerRequest) ->
     let id = request.container_id.as_str();
     check::id(id)?;
     refuse_unsupported(&request)?;
-    let spec = request.oci.as_ref().ok_or_else(|| Status::invalid("OCI is missing"))?;
-    check::spec(spec)?;
+    let mut spec = request.oci.clone().ok_or_else(|| Status::invalid("OCI is missing"))?;
+    check::spec(&spec)?;
+    if !request.devices.is_empty() {
+        spec = with_nodes(agent, spec, request.devices.clone()).await?;
+        check::spec(&spec)?;
+    }
+    let spec = &spec;
     let process = with_user(spec.process.clone().unwrap_or_default(), request.string_user.as_ref())?;
     let shared_pid = request.sandbox_pidns && agent.sandbox_shares_pids()?;
 
@@ -41,9 +47,6 @@ pub async fn create(agent: &Rc<Agent>, request: grpc::CreateContainerRequest) ->
 }
 
 fn refuse_unsupported(request: &grpc::CreateContainerRequest) -> Result<()> {
-    if let Some(device) = request.devices.first() {
-        return Err(Status::unimplemented(format!("device type {:?} is not supported", device.r#type)));
-    }
     if !request.shared_mounts.is_empty() {
         return Err(Status::unimplemented("shared_mounts are not supported"));
     }
@@ -51,6 +54,12 @@ fn refuse_unsupported(request: &grpc::CreateContainerRequest) -> Result<()> {
         return Err(Status::unimplemented("streams by port are not supported"));
     }
     Ok(())
+}
+
+/// Drivers that are loaded late may bring the nodes that are asked for.
+async fn with_nodes(agent: &Agent, mut spec: grpc::Spec, devices: Vec<grpc::Device>) -> Result<grpc::Spec> {
+    agent.late.done().await;
+    blocking(move || nodes::fill(&mut spec, &devices, Path::new(wait::ROOT)).map(|()| spec)).await
 }
 
 /// Numbers in the string user go before those of the spec. Names are for those to resolve who know the image.

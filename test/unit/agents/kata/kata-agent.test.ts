@@ -16,7 +16,7 @@ import { ManualClock, settle } from '../../../fakes/manual-clock.ts';
 const MIB = 1024 * 1024;
 const INIT: ProcessKey = { containerId: 'c1', execId: undefined };
 const START = { stdout: 0n, stderr: 0n };
-const SANDBOX = { sandboxId: 's', hostname: 'h', dns: [], storages: [], sharedPidNamespace: false };
+const SANDBOX = { sandboxId: 's', hostname: 'h', dns: [], storages: [], devices: [], sharedPidNamespace: false };
 
 let clock: ManualClock;
 let guest: FakeKata;
@@ -43,7 +43,7 @@ async function connect(): Promise<GuestAgent> {
 
 async function created(spec: OciSpec): Promise<GuestAgent> {
   const agent = await connect();
-  await agent.createContainer({ containerId: 'c1', spec, storages: [], sharedPidNamespace: false });
+  await agent.createContainer({ containerId: 'c1', spec, storages: [], devices: [], sharedPidNamespace: false });
   return agent;
 }
 
@@ -95,7 +95,7 @@ describe('official kata agent: the ten dangers', () => {
 
   it('3: never creates a container twice', async () => {
     const agent = await created(containerSpec(['true']));
-    await expect(agent.createContainer({ containerId: 'c1', spec: containerSpec(['true']), storages: [], sharedPidNamespace: false })).rejects.toMatchObject({ reason: 'WRONG_STATE' });
+    await expect(agent.createContainer({ containerId: 'c1', spec: containerSpec(['true']), storages: [], devices: [], sharedPidNamespace: false })).rejects.toMatchObject({ reason: 'WRONG_STATE' });
     expect(guest.containers.process('c1').args).toEqual(['true']);
   });
 

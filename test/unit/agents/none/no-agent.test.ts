@@ -8,7 +8,7 @@ const INIT = { containerId: 'c1', execId: undefined };
 const START = { stdout: 0n, stderr: 0n };
 
 const REFUSED: readonly (readonly [name: string, call: (agent: GuestAgent) => Promise<unknown>])[] = [
-  ['createContainer', async (agent) => { await agent.createContainer({ containerId: 'c1', spec: {}, storages: [], sharedPidNamespace: false }); }],
+  ['createContainer', async (agent) => { await agent.createContainer({ containerId: 'c1', spec: {}, storages: [], devices: [], sharedPidNamespace: false }); }],
   ['startContainer', async (agent) => { await agent.startContainer('c1'); }],
   ['removeContainer', async (agent) => { await agent.removeContainer('c1'); }],
   ['exec', async (agent) => { await agent.exec(execSetup('c1', 'e1', ['true'])); }],

@@ -47,7 +47,7 @@ async function connect(): Promise<GuestAgent> {
 
 async function started(args: readonly string[]): Promise<{ agent: GuestAgent; process: FakeProcess }> {
   const agent = await connect();
-  await agent.createContainer({ containerId: 'c1', spec: { process: { args, cwd: '/' } }, storages: [], sharedPidNamespace: false });
+  await agent.createContainer({ containerId: 'c1', spec: { process: { args, cwd: '/' } }, storages: [], devices: [], sharedPidNamespace: false });
   await agent.startContainer('c1');
   return { agent, process: guest.process('c1') };
 }

@@ -35,7 +35,7 @@ describe('attaching a device', () => {
     const { services, states, inVm } = await ready();
     const { device, phases } = await services.devices.attach('sb', diskSpec('d0'), CALL);
     expect(device.device).toMatchObject({ state: 'attached', slot: 0, guest: { pciAddress: '0000:01:00.0', path: '/dev/vda' }, detail: '' });
-    expect(phases.map(({ name }) => name)).toEqual(['queue', 'intent', 'backend', 'plug', 'guest', 'total']);
+    expect(phases.map(({ name }) => name)).toEqual(['queue', 'intent', 'host', 'backend', 'plug', 'guest', 'total']);
     expect([states(), inVm()]).toEqual([['d0 attached'], [[0], [0]]]);
     expect(services.devices.list('sb').freeSlots).toBe(3);
   });
@@ -139,7 +139,7 @@ describe('detaching a device', () => {
   it('is done when VMM and guest say that it is gone, and its node is given back', async () => {
     const { services, states, inVm } = await attached();
     const phases = await services.devices.detach('sb', 'd0', KEEP, CALL);
-    expect(phases.map(({ name }) => name)).toEqual(['queue', 'let_go', 'unplug', 'guest', 'backend', 'total']);
+    expect(phases.map(({ name }) => name)).toEqual(['queue', 'let_go', 'unplug', 'guest', 'backend', 'host', 'total']);
     expect([states(), inVm()]).toEqual([[], [[], []]]);
     await expect(services.devices.detach('sb', 'd0', KEEP, CALL)).rejects.toMatchObject({ reason: 'DEVICE_NOT_FOUND' });
     expect(await services.devices.detach('sb', 'd0', KEEP, { requestId: 'r', attempt: { subject: 'x', begunAtMs: 1 } })).toEqual([]);

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { deferred } from '../../../../src/base/abort.ts';
 import { DomainError } from '../../../../src/core/model/errors.ts';
 import type { ProcessEnd } from '../../../../src/core/ports/host.ts';
-import { blockDevice, blockNode } from '../../../../src/hypervisors/qemu/hotplug-block.ts';
+import { blockDevice, blockNode } from '../../../../src/hypervisors/qemu/plug-block.ts';
 import { QemuHotplug } from '../../../../src/hypervisors/qemu/hotplug.ts';
 import { differences, inventoryOf } from '../../../../src/hypervisors/qemu/inventory.ts';
 import { QmpCommandError } from '../../../../src/hypervisors/qmp/errors.ts';
@@ -42,7 +42,7 @@ beforeEach(() => {
 
 describe('what QEMU is told of a disk', () => {
   it('names everything by its port, and follows no word of the image about a backing file', () => {
-    const host = { path: '/d.qcow2', identity: 'x', format: 'qcow2', isDevice: false, sizeBytes: 1 } as const;
+    const host = { kind: 'disk', path: '/d.qcow2', identity: 'x', format: 'qcow2', isDevice: false, sizeBytes: 1 } as const;
     const spec = diskSpec('d0', { readOnly: true, cache: 'direct', aio: 'native', discard: true });
     expect(blockNode({ slot: 3, host, spec })).toEqual({
       'driver': 'qcow2', 'backing': null, 'node-name': 'disk3', 'read-only': true, 'cache': { 'direct': true, 'no-flush': false }, 'discard': 'unmap',
@@ -137,17 +137,17 @@ describe('an unplug', () => {
 
   it('frees a node once, and fails while the node is in use', async () => {
     answers['blockdev-del'] = refuse("Failed to find node with node-name='disk3'");
-    await hotplug.removeBackend(3);
+    await hotplug.removeBackend(plug);
     answers['query-named-block-nodes'] = () => [{ 'node-name': 'disk3' }];
     answers['blockdev-del'] = refuse('Node disk3 is in use');
-    await expect(hotplug.removeBackend(3)).rejects.toMatchObject({ reason: 'VMM_FAILED' });
+    await expect(hotplug.removeBackend(plug)).rejects.toMatchObject({ reason: 'VMM_FAILED' });
   });
 });
 
 describe('what a VM that is found again is compared with', () => {
   it('has its ports and what is attached, and leaves alone what was on its way', () => {
     const { vmSpec } = fullRecord();
-    const recorded = inventoryOf(vmSpec!, [{ slot: 0, settled: true }, { slot: 1, settled: false }]);
+    const recorded = inventoryOf(vmSpec!, [{ slot: 0, kind: 'block', settled: true }, { slot: 1, kind: 'block', settled: false }]);
     const found = { cpus: 1, memoryBytes: 268_435_456, blockNodes: ['disk0'], devices: ['serial0', 'port0', 'port1', 'port2', 'port3', 'dev0'] };
     expect(differences(recorded, found)).toEqual([]);
     expect(differences(recorded, { ...found, blockNodes: ['disk0', 'disk1'], devices: [...found.devices, 'dev1'] })).toEqual([]);

@@ -1,4 +1,4 @@
-import type { HostDisk } from '../../core/model/device-spec.ts';
+import { isOnlyRead, type DeviceSpec, type HostDevice } from '../../core/model/device-spec.ts';
 import { DomainError } from '../../core/model/errors.ts';
 import type { SandboxRecord } from '../../core/model/record.ts';
 
@@ -10,8 +10,8 @@ interface Use {
   readonly readOnly: boolean;
 }
 
-/** Which sandbox uses which disk: many may read one, one may write it. The records say so, and for those not written down yet, this. */
-export class DiskUses {
+/** Which sandbox uses which device of the host: many may read a disk, anything else is one sandbox's. The records say so, and for those not written down yet, this. */
+export class DeviceUses {
   readonly #records: () => readonly SandboxRecord[];
   readonly #pending = new Set<Use>();
 
@@ -20,13 +20,13 @@ export class DiskUses {
   }
 
   /** From now on it is this device's; dispose of the result once a record says so, or nothing came of it. DEVICE_IN_USE with who has it. */
-  take(sandbox: SandboxRecord, deviceId: string, disk: HostDisk, readOnly: boolean): Disposable {
-    const use: Use = { sandboxId: sandbox.id, sandbox: sandbox.name, deviceId, identity: disk.identity, readOnly };
+  take(sandbox: SandboxRecord, { id, what }: DeviceSpec, host: HostDevice): Disposable {
+    const use: Use = { sandboxId: sandbox.id, sandbox: sandbox.name, deviceId: id, identity: host.identity, readOnly: isOnlyRead(what) };
     const other = [...this.#pending, ...this.#records().flatMap(usesOf)].find((known) => conflicts(known, use));
     if (other !== undefined) {
-      throw new DomainError('DEVICE_IN_USE', `${disk.path} is device ${other.deviceId} of sandbox ${other.sandbox}`, {
+      throw new DomainError('DEVICE_IN_USE', `${host.path} is device ${other.deviceId} of sandbox ${other.sandbox}`, {
         sandboxId: sandbox.id,
-        remedy: 'detach it there first, or attach it read-only in both',
+        remedy: 'detach it there first; a disk can also be attached read-only in both',
         facts: { used_by: other.sandboxId },
       });
     }
@@ -35,9 +35,9 @@ export class DiskUses {
   }
 }
 
-/** A disk that waits for a start of its sandbox is not in use: that start looks again. */
+/** A device that waits for a start of its sandbox is not in use: that start looks again. */
 function usesOf({ id, name, devices }: SandboxRecord): readonly Use[] {
-  return devices.filter(({ state }) => state !== 'kept').map((device): Use => ({ sandboxId: id, sandbox: name, deviceId: device.id, identity: device.host.identity, readOnly: device.spec.what.readOnly }));
+  return devices.filter(({ state }) => state !== 'kept').map((device): Use => ({ sandboxId: id, sandbox: name, deviceId: device.id, identity: device.host.identity, readOnly: isOnlyRead(device.spec.what) }));
 }
 
 function conflicts(known: Use, wanted: Use): boolean {

@@ -1,32 +1,7 @@
 import { serialOf } from '../../core/model/device-spec.ts';
 import type { DevicePlug } from '../../core/ports/hypervisor.ts';
+import { deviceId, nodeName } from './plug-names.ts';
 import { portBus } from './root-ports.ts';
-
-const DEVICE = /^dev(\d{1,3})$/;
-const NODE = /^disk(\d{1,3})$/;
-
-/** Names inside the VMM are made of the port alone: they are found again without a record, and block nodes have room for 31 characters only. */
-export function deviceId(slot: number): string {
-  return `dev${slot}`;
-}
-
-export function nodeName(slot: number): string {
-  return `disk${slot}`;
-}
-
-/** The port that a device's or a node's name says; undefined for names of others. */
-export function slotOfDevice(id: string): number | undefined {
-  return numberIn(DEVICE, id);
-}
-
-export function slotOfNode(name: string): number | undefined {
-  return numberIn(NODE, name);
-}
-
-function numberIn(pattern: RegExp, text: string): number | undefined {
-  const digits = pattern.exec(text)?.[1];
-  return digits === undefined ? undefined : Number(digits);
-}
 
 /** Arguments of blockdev-add. Pure. An image's own words about a backing file are not followed. */
 export function blockNode({ slot, host, spec: { what } }: DevicePlug): Readonly<Record<string, unknown>> {

@@ -1,0 +1,26 @@
+/** Names inside the VMM are made of the port alone: they are found again without a record, and block nodes have room for 31 characters only. */
+const DEVICE = 'dev';
+const NODE = 'disk';
+
+export function deviceId(slot: number): string {
+  return `${DEVICE}${slot}`;
+}
+
+/** Of a disk's block node. */
+export function nodeName(slot: number): string {
+  return `${NODE}${slot}`;
+}
+
+/** The port that a device's name says; undefined for names of others. */
+export function slotOfDevice(id: string): number | undefined {
+  return numberAfter(DEVICE, id);
+}
+
+export function slotOfNode(name: string): number | undefined {
+  return numberAfter(NODE, name);
+}
+
+function numberAfter(prefix: string, text: string): number | undefined {
+  const digits = text.startsWith(prefix) ? text.slice(prefix.length) : '';
+  return /^\d{1,3}$/.test(digits) ? Number(digits) : undefined;
+}

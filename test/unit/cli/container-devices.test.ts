@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { parseContainerDevices } from '../../../src/cli/args/devices.ts';
+
+const read = (text: string): unknown => parseContainerDevices([text], '/here')[0];
+const node = (path: string, containerPath = '', permissions = ''): unknown => ({ containerPath, permissions, kind: { $case: 'node', value: { path } } });
+
+describe('--device', () => {
+  it.each([
+    ['/dev/sdb', node('/dev/sdb')],
+    ['/dev/sdb:/dev/xvda', node('/dev/sdb', '/dev/xvda')],
+    ['/dev/sdb:/dev/xvda:rw', node('/dev/sdb', '/dev/xvda', 'rw')],
+    ['/dev/net/tun:rwm', node('/dev/net/tun', '', 'rwm')],
+    ['/dev/vfio/16', node('/dev/vfio/16')],
+  ])('%s is a node', (text, expected) => {
+    expect(read(text)).toEqual(expected);
+  });
+
+  it('takes a disk with what is said of it, and where it is to be', () => {
+    expect(read('block:a.img,target=/dev/data,permissions=r,serial=s')).toMatchObject({ containerPath: '/dev/data', permissions: 'r', kind: { $case: 'block', value: { path: '/here/a.img', serial: 's' } } });
+    expect(read('block:a.img')).toMatchObject({ containerPath: '', permissions: '' });
+    expect(read('block:a.img,ro')).toMatchObject({ permissions: 'r' });
+  });
+
+  it.each([
+    ['vfio:0000:01:00.0', 'needs a driver for VFIO devices, which this version does not have'],
+    ['vfio-ap:06.0032', 'needs a driver for VFIO devices of s390x'],
+    ['vhost-user-blk:/run/x.sock', 'needs a driver for vhost-user devices'],
+    ['vendor.com/net=nic0', 'needs a reader of CDI specifications'],
+    ['nvidia.com/gpu=all', 'needs a reader of CDI specifications'],
+    ['sdb', 'is no device'],
+    ['block:', 'is no device'],
+    ['/dev/a:/b:/c', 'is no device'],
+    ['/dev/a:', 'is no device'],
+    ['block:x,size=1', 'a block device has no "size"'],
+  ])('%s is refused in words', (text, words) => {
+    expect(() => read(text)).toThrow(words);
+  });
+});
