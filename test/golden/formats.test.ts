@@ -23,7 +23,7 @@ describe('of release 0.1.0 is read:', () => {
     const { started, vmSpec, ...rest } = fullRecord();
     // It had none yet.
     const ports = { pciePorts: 0 };
-    const known = { ...rest, profile: { ...rest.profile, ...ports }, vmSpec: { ...vmSpec, ...ports }, devices: [], containers: rest.containers.map((container) => ({ ...container, lowerLayers: [], imageId: '', spec: { ...container.spec, mounts: [] } })) };
+    const known = { ...rest, profile: { ...rest.profile, ...ports }, vmSpec: { ...vmSpec, ...ports }, devices: [], containers: rest.containers.map((container) => ({ ...container, lowerLayers: [], imageId: '', spec: { ...container.spec, mounts: [], devices: [] } })) };
     expect(started).toBe(true);
     expect(decodeRecord(golden('records/0.1.0.json'))).toEqual(known);
   });
