@@ -19,10 +19,10 @@ export async function useOfDevice(host: UseFiles, number: string): Promise<strin
 export async function useOfFile(host: UseFiles, path: string): Promise<string | undefined> {
   const swaps = (await host.text('/proc/swaps')).split('\n').slice(1).map((line) => unescape(line.split(/\s/)[0] ?? ''));
   if (swaps.includes(path)) return 'the host swaps to it';
-  for (const name of (await host.names('/sys/block')).filter((candidate) => candidate.startsWith('loop'))) {
-    if ((await host.text(`/sys/block/${name}/loop/backing_file`)).trim() === path) return `the host shows it as /dev/${name}`;
-  }
-  return undefined;
+  const loops = (await host.names('/sys/block')).filter((candidate) => candidate.startsWith('loop'));
+  const files = await Promise.all(loops.map(async (name) => (await host.text(`/sys/block/${name}/loop/backing_file`)).trim()));
+  const loop = loops[files.indexOf(path)];
+  return loop === undefined ? undefined : `the host shows it as /dev/${loop}`;
 }
 
 interface Relative {

@@ -33,6 +33,7 @@ export class FakeDevices implements VmDevices {
   readonly #ended: Promise<ProcessEnd>;
   readonly #tell: (event: VmEvent) => void;
   readonly #unplugs = new Map<number, Deferred<UnplugOutcome>>();
+  readonly #changes: Deferred<undefined>[] = [];
 
   constructor(world: { at(name: string): Promise<void> }, ended: Promise<ProcessEnd>, tell: (event: VmEvent) => void) {
     this.#world = world;
@@ -48,6 +49,7 @@ export class FakeDevices implements VmDevices {
   async plug(plug: DevicePlug): Promise<void> {
     await this.#reach('plug');
     this.plugged.set(plug.slot, plug);
+    this.#changed();
   }
 
   async unplug(slot: number, options: WaitOptions = {}): Promise<UnplugOutcome> {
@@ -75,17 +77,31 @@ export class FakeDevices implements VmDevices {
   /** Asked or not, in time or late. */
   guestLetsGo(slot: number): void {
     this.plugged.delete(slot);
+    this.#changed();
     this.#settle(slot, 'unplugged', { kind: 'device-unplugged', slot });
   }
 
-  seen(place: string): GuestDevice {
-    const plug = [...this.plugged.values()].find(({ slot }) => placeOf(slot) === place);
-    if (plug === undefined) throw new DomainError('DEADLINE', `the guest saw no device at ${place}`);
+  /** Waits as a guest does: it is asked before the device comes. */
+  async seen(place: string, signal: AbortSignal | undefined): Promise<GuestDevice> {
+    const plug = await this.#until(() => [...this.plugged.values()].find(({ slot }) => placeOf(slot) === place), signal);
     return { pciAddress: `0000:0${plug.slot + 1}:00.0`, path: `/dev/vd${'abcdefgh'.charAt(plug.slot)}`, sizeBytes: plug.host.sizeBytes };
   }
 
-  mustBeGone(place: string): void {
-    if ([...this.plugged.keys()].some((slot) => placeOf(slot) === place)) throw new DomainError('DEADLINE', `the guest still has a device at ${place}`);
+  async gone(place: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.#until(() => ([...this.plugged.keys()].some((slot) => placeOf(slot) === place) ? undefined : true), signal);
+  }
+
+  async #until<T>(look: () => T | undefined, signal: AbortSignal | undefined): Promise<T> {
+    for (let found = look(); ; found = look()) {
+      if (found !== undefined) return found;
+      const change = deferred<undefined>();
+      this.#changes.push(change);
+      await raceSignal(change.promise, signal);
+    }
+  }
+
+  #changed(): void {
+    for (const change of this.#changes.splice(0)) change.resolve(undefined);
   }
 
   #settle(slot: number, outcome: UnplugOutcome, event: VmEvent): void {

@@ -343,14 +343,14 @@ export class FakeVm {
         return [...this.processes.values()].map((process) => told(process));
       },
       rest: () => undefined,
-      awaitDevice: async (place) => {
+      awaitDevice: async (place, options) => {
         await world.at('await-device');
-        return this.devices.seen(place);
+        return await this.devices.seen(place, options?.signal);
       },
       releaseDevice: async () => world.at('release-device'),
-      awaitDeviceGone: async (place) => {
+      awaitDeviceGone: async (place, options) => {
         await world.at('await-gone');
-        this.devices.mustBeGone(place);
+        await this.devices.gone(place, options?.signal);
       },
       output: (key, from, options) => this.#lost(outputOf(find(key), from.stdout, options?.signal, () => world.generation === generation)),
       ack: (key, offsets) => { find(key).acked = offsets.stdout; },

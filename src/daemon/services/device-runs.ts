@@ -9,6 +9,7 @@ import type { VmSession } from '../../core/ports/hypervisor.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
+import { witnessed } from './witnessed.ts';
 
 /** What no agent but ours tells. */
 const UNCONFIRMED = "its guest's agent can't tell whether the guest has it: only the VMM says so";
@@ -62,8 +63,8 @@ async function takeSteps(unit: SandboxUnit, device: DeviceRecord, { timer, undo 
   undo.defer(() => devices.removeBackend(device));
   await run.step('backend', () => devices.addBackend(device));
   undo.defer(() => mustUnplug(unit, device));
-  await run.step('plug', () => devices.plug(device));
-  const guest = await run.step('guest', () => seenByGuest(unit, device));
+  const { answer } = await run.step('plug', () => witnessed((options) => seenByGuest(unit, device, options), () => devices.plug(device)));
+  const guest = await run.step('guest', () => answer);
   const patch = { guest, attachedAtMs: unit.deps.clock.wallMs(), detail: guest === undefined ? UNCONFIRMED : '' };
   const record = await unit.actor.commit({ target: 'device', id: device.id, kind: 'attached', patch });
   if (record.devices.find(({ id }) => id === device.id)?.state !== 'attached') {
@@ -94,25 +95,29 @@ export async function plugOut(unit: SandboxUnit, device: DeviceRecord, how: { re
   const { devices } = await unit.actor.commit({ target: 'device', id: device.id, kind: 'detach-requested' });
   const now = devices.find(({ id }) => id === device.id);
   if (now === undefined) return;
-  if (now.state === 'unplugging') await unplug(unit, now, run);
-  await release(unit, now, run);
+  const unplugged = now.state === 'unplugging' ? await unplug(unit, now, run) : undefined;
+  await release(unit, now, run, unplugged?.gone);
 }
 
-/** Asks for it and waits. A guest that does not answer leaves it unplugging: its event finishes it, or a daemon that comes back. */
-async function unplug(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRun<'device-detach'>): Promise<void> {
+/** Asks for it and waits. A guest that does not answer leaves it unplugging: its event finishes it, or a daemon that comes back. Answers what the guest says of it, still to come. */
+async function unplug(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRun<'device-detach'>): Promise<{ readonly gone: Promise<void> }> {
   const outcome = await run.step('unplug', () => running(unit).devices.unplug(slot)).catch(async (error: unknown) => {
     await unit.actor.commit({ target: 'device', id, kind: 'unplug-late', patch: { detail: toDomainError(error).message } });
     throw error;
   });
+  // Not before: the kernel tells of a removal before it is done, so a guest that was asked earlier would look once too early.
+  const gone = outcome === 'refused' ? Promise.resolve() : goneInGuest(unit, slot);
+  gone.catch(() => undefined);
   await unit.actor.commit({ target: 'device', id, kind: outcome === 'refused' ? 'unplug-refused' : 'unplugged', patch: { detail: '' } });
   if (outcome === 'refused') throw new DomainError('WRONG_STATE', `the guest refuses to let go of device ${id}`, { sandboxId: unit.id, remedy: 'stop using it in the guest first' });
+  return { gone };
 }
 
-/** The VMM says that it is out. */
-export async function release(unit: SandboxUnit, device: DeviceRecord, run: PlanRun<'device-detach'>): Promise<void> {
+/** The VMM says that it is out. `gone`: what the guest says, when it was asked already. */
+export async function release(unit: SandboxUnit, device: DeviceRecord, run: PlanRun<'device-detach'>, gone?: Promise<void>): Promise<void> {
   const { id, slot } = device;
   try {
-    await run.step('guest', () => goneInGuest(unit, slot));
+    await run.step('guest', () => gone ?? goneInGuest(unit, slot));
     await run.step('backend', () => running(unit).devices.removeBackend(device));
     await run.step('host', () => unit.deps.devices[device.spec.what.kind].release(device));
   } catch (error) {
@@ -132,9 +137,9 @@ export function hasLostOwner(unit: SandboxUnit, owner: string): boolean {
   return owner !== '' && !unit.record.containers.some(({ id }) => id === owner);
 }
 
-async function seenByGuest(unit: SandboxUnit, { slot, host }: DeviceRecord): Promise<GuestDevice | undefined> {
+async function seenByGuest(unit: SandboxUnit, { slot, host }: DeviceRecord, options: WaitOptions): Promise<GuestDevice | undefined> {
   const agent = await telling(unit);
-  const guest = await agent?.awaitDevice(placeOf(slot));
+  const guest = await agent?.awaitDevice(placeOf(slot), options);
   if (guest !== undefined && guest.sizeBytes !== host.sizeBytes) {
     throw new DomainError('AGENT_PROTOCOL', `the guest has a disk of ${guest.sizeBytes} bytes at ${placeOf(slot)}, where one of ${host.sizeBytes} was plugged in`, { sandboxId: unit.id });
   }

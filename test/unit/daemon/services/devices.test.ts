@@ -48,6 +48,19 @@ describe('attaching a device', () => {
     await expect(services.devices.attach('sb', diskSpec('d0', { readOnly: true }), CALL)).rejects.toMatchObject({ reason: 'NAME_IN_USE' });
   });
 
+  it('asks the guest before it plugs in, so that its word comes with the event', async () => {
+    const { world, services, states } = await ready();
+    const plug = world.hold('plug');
+    world.failures.set('await-device', new DomainError('DEADLINE', 'asked by now'));
+    const attached = services.devices.attach('sb', diskSpec('d0'), CALL);
+    attached.catch(() => undefined);
+    await settle();
+    world.failures.clear();
+    plug();
+    await expect(attached).rejects.toMatchObject({ message: 'asked by now' });
+    expect(states()).toEqual([]);
+  });
+
   it('of more disks than there are ports says how many there are', async () => {
     const { services } = await ready();
     const outcomes = await Promise.allSettled(Array.from({ length: 31 }, (_, index) => services.devices.attach('sb', diskSpec(`d${index}`), CALL)));
