@@ -9,12 +9,13 @@ import { CLI } from './sections/cli.ts';
 import { DAEMON } from './sections/daemon.ts';
 import { DELETE } from './sections/delete.ts';
 import { EXEC } from './sections/exec.ts';
+import { HOTPLUG } from './sections/hotplug.ts';
 import { RECOVERY } from './sections/recovery.ts';
 import { SMALL } from './sections/small.ts';
 import { STREAMS } from './sections/streams.ts';
 import { SOAK, SOAK_REAL } from './sections/soak.ts';
 
-const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, RECOVERY, STREAMS, SOAK, SOAK_REAL];
+const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, HOTPLUG, RECOVERY, STREAMS, SOAK, SOAK_REAL];
 /** Of all sections that run when none is named. */
 const WHOLE_RUN_MS = 1_200_000;
 /** How long a section that was cut short has to put its things away. */

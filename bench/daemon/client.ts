@@ -4,7 +4,9 @@ import { AsyncQueue } from '../../src/base/async-queue.ts';
 import { channelOptions } from '../../src/cli/client/clients.ts';
 import { STREAMING_CONTAINER_SERVICE } from '../../src/cli/stream/output-decoding.ts';
 import type { ExecRequest } from '../../src/gen/vivarium/v1/container.ts';
+import { DeviceServiceDefinition } from '../../src/gen/vivarium/v1/device.ts';
 import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
+import { ImageServiceDefinition } from '../../src/gen/vivarium/v1/image.ts';
 import { SandboxServiceDefinition } from '../../src/gen/vivarium/v1/sandbox.ts';
 import type { Phase } from '../../src/gen/vivarium/v1/common.ts';
 
@@ -20,6 +22,8 @@ export interface ExecResult {
 export class BenchClient implements Disposable {
   readonly sandboxes: Client<SandboxServiceDefinition>;
   readonly containers: Client<typeof STREAMING_CONTAINER_SERVICE>;
+  readonly devices: Client<DeviceServiceDefinition>;
+  readonly images: Client<ImageServiceDefinition>;
   readonly host: Client<HostServiceDefinition>;
   readonly #channel: Channel;
 
@@ -28,6 +32,8 @@ export class BenchClient implements Disposable {
     this.#channel = createChannel(host.replace(/^unix:/, 'unix://'), undefined, channelOptions);
     this.sandboxes = factory.create(SandboxServiceDefinition, this.#channel);
     this.containers = factory.create(STREAMING_CONTAINER_SERVICE, this.#channel);
+    this.devices = factory.create(DeviceServiceDefinition, this.#channel);
+    this.images = factory.create(ImageServiceDefinition, this.#channel);
     this.host = factory.create(HostServiceDefinition, this.#channel);
   }
 

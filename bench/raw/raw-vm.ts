@@ -42,6 +42,15 @@ export class RawVm implements AsyncDisposable {
     }
   }
 
+  get qmpSocket(): string {
+    return join(this.#home.path, 'qmp.sock');
+  }
+
+  /** Of the container that `firstExec` starts. */
+  get containerId(): string {
+    return CONTAINER;
+  }
+
   get raw(): RawAgent {
     if (this.#raw === undefined) throw new Error('the raw VM has no agent');
     return this.#raw;
