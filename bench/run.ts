@@ -5,6 +5,7 @@ import type { Outcome, Section } from './figure.ts';
 import { killAll } from './processes.ts';
 import { figureLine, keep, writeReport } from './report.ts';
 import { BOOT } from './sections/boot.ts';
+import { CHURN } from './sections/churn.ts';
 import { CLI } from './sections/cli.ts';
 import { DAEMON } from './sections/daemon.ts';
 import { DELETE } from './sections/delete.ts';
@@ -15,7 +16,7 @@ import { SMALL } from './sections/small.ts';
 import { STREAMS } from './sections/streams.ts';
 import { SOAK, SOAK_REAL } from './sections/soak.ts';
 
-const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, HOTPLUG, RECOVERY, STREAMS, SOAK, SOAK_REAL];
+const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, HOTPLUG, RECOVERY, STREAMS, CHURN, SOAK, SOAK_REAL];
 /** Of all sections that run when none is named. */
 const WHOLE_RUN_MS = 1_200_000;
 /** How long a section that was cut short has to put its things away. */
@@ -24,7 +25,7 @@ const TIDY_MS = 30_000;
 const USAGE = `usage: bench/run.ts [--only NAME[,NAME…]] [--quick]
 
   --only   some sections: ${SECTIONS.map(({ name }) => name).join(', ')}
-           (soak and soak-real take long and run only when they are named)
+           (churn, soak and soak-real take long and run only when they are named)
   --quick  a tenth of the rounds, to see that it works; keeps no results`;
 
 /** Runs sections one after the other; what each found is kept at once, so that a later failure costs nothing. */
