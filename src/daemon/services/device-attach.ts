@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { DeviceRecord, DeviceSpec } from '../../core/model/device-spec.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { Phase } from '../../core/model/outcome.ts';
@@ -45,15 +44,17 @@ function isThere({ record }: SandboxUnit, wanted: Wanted): boolean {
   const { id } = wanted.spec;
   const device = record.devices.find((candidate) => candidate.id === id);
   if (device === undefined) return false;
-  if (!isDeepStrictEqual({ spec: { ...device.spec }, owner: device.owner }, { spec: { ...wanted.spec }, owner: wanted.owner })) {
+  if (canonical(device) !== canonical(wanted)) {
     throw new DomainError('NAME_IN_USE', `sandbox ${record.name} has another device ${id}: ${device.host.path}`, { sandboxId: record.id, remedy: 'choose another id, or detach what has it' });
   }
   if (device.state === 'attached') return true;
   throw new DomainError('WRONG_STATE', `device ${id} is ${device.state}`, { sandboxId: record.id, remedy: device.state === 'kept' ? 'start the sandbox: that plugs it in' : 'wait until it is gone', facts: { state: device.state } });
 }
 
+/** What was not said is a key without a value before the record is written, and no key in one that was read: both are the same. */
 function canonical({ spec, owner }: Wanted): string {
-  return JSON.stringify([owner, ...Object.entries(spec.what).sort(([a], [b]) => (a < b ? -1 : 1))]);
+  const said = Object.entries(spec.what).filter(([, value]) => value !== undefined);
+  return JSON.stringify([owner, ...said.sort(([a], [b]) => (a < b ? -1 : 1))]);
 }
 
 /** Found out before anything is touched. */

@@ -250,6 +250,15 @@ describe('a daemon that comes back', () => {
     expect([states(next), next.devices.list('sb').freeSlots]).toEqual([['d0 attached'], 3]);
   });
 
+  it('knows what is asked for again as the same', async () => {
+    const { world, services, inVm } = await ready();
+    await services.devices.attach('sb', diskSpec('d0', { format: undefined }), CALL);
+    const next = await comeBack(world);
+    await expect(next.devices.attach('sb', diskSpec('d0', { format: undefined }), CALL)).resolves.toMatchObject({ device: { device: { state: 'attached' } } });
+    await expect(next.devices.attach('sb', diskSpec('d0', { format: 'qcow2' }), CALL)).rejects.toMatchObject({ reason: 'NAME_IN_USE' });
+    expect(inVm()).toEqual([[0], [0]]);
+  });
+
   it.each(['backend', 'plug', 'await-device'])('finishes an attach that was cut off at %s', async (where) => {
     const { world, services, states, inVm } = await ready();
     world.hold(where);
