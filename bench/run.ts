@@ -11,12 +11,14 @@ import { DAEMON } from './sections/daemon.ts';
 import { DELETE } from './sections/delete.ts';
 import { EXEC } from './sections/exec.ts';
 import { HOTPLUG } from './sections/hotplug.ts';
+import { IMAGES } from './sections/images.ts';
+import { READS } from './sections/reads.ts';
 import { RECOVERY } from './sections/recovery.ts';
 import { SMALL } from './sections/small.ts';
 import { STREAMS } from './sections/streams.ts';
 import { SOAK, SOAK_REAL } from './sections/soak.ts';
 
-const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, HOTPLUG, RECOVERY, STREAMS, CHURN, SOAK, SOAK_REAL];
+const SECTIONS: readonly Section[] = [BOOT, EXEC, DELETE, DAEMON, SMALL, CLI, HOTPLUG, IMAGES, READS, RECOVERY, STREAMS, CHURN, SOAK, SOAK_REAL];
 /** Of all sections that run when none is named. */
 const WHOLE_RUN_MS = 1_200_000;
 /** How long a section that was cut short has to put its things away. */

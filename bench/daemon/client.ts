@@ -66,8 +66,8 @@ export class BenchClient implements Disposable {
   }
 
   /** A running container that only sleeps, in a sandbox. */
-  async sleeper(sandboxId: string, signal: AbortSignal): Promise<string> {
-    const { container } = await this.containers.createContainer({ requestId: '', sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'] } }, { signal });
+  async sleeper(sandboxId: string, signal: AbortSignal, image = 'busybox'): Promise<string> {
+    const { container } = await this.containers.createContainer({ requestId: '', sandboxId, spec: { rootfs: { $case: 'image', value: image }, args: ['sleep', '100000'] } }, { signal });
     const id = container?.id ?? '';
     await this.containers.startContainer({ containerId: id }, { signal });
     return id;

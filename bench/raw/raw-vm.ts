@@ -28,12 +28,12 @@ export class RawVm implements AsyncDisposable {
     this.#setup = setup;
   }
 
-  /** `argv` and `runDir` are those of a VM of the daemon's. */
-  static async boot(argv: readonly string[], runDir: string, signal: AbortSignal): Promise<RawVm> {
+  /** `argv` and `runDir` are those of a VM of the daemon's; `below` is what its container is made from, busybox when nothing is said. */
+  static async boot(argv: readonly string[], runDir: string, signal: AbortSignal, below?: string): Promise<RawVm> {
     const { setup, lower } = await sleeperSetup(CONTAINER);
     const vm = new RawVm(setup);
     try {
-      await vm.#share(lower, signal);
+      await vm.#share(below ?? lower, signal);
       await vm.#launch(argv.map((word) => word.replaceAll(runDir, vm.#home.path)), signal);
       return vm;
     } catch (error) {
