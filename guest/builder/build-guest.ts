@@ -36,6 +36,7 @@ export interface BuildResult {
 interface ModulePlan {
   readonly boot: readonly LoadedModule[];
   readonly late: readonly LoadedModule[];
+  readonly disks: readonly LoadedModule[];
   readonly builtin: readonly string[];
 }
 
@@ -83,17 +84,19 @@ export class GuestBuilder {
 
   async #modules(gathered: GatheredInputs, directory: string | undefined): Promise<ModulePlan> {
     this.#progress.step('modules');
-    const requests = [...gathered.bootModules, ...gathered.lateModules];
+    const requests = [...gathered.bootModules, ...gathered.lateModules, ...gathered.diskModules];
     const catalog = await ModuleCatalog.open(directory, requests.map((request) => request.name), this.#runner, this.#signal);
     const boot = orderModules(gathered.bootModules, catalog, new Set());
     const late = orderModules(gathered.lateModules, catalog, new Set(boot.load.map((module) => module.name)));
-    const load = [...boot.load, ...late.load];
+    const disks = orderModules(gathered.diskModules, catalog, new Set([...boot.load, ...late.load].map((module) => module.name)));
+    const load = [...boot.load, ...late.load, ...disks.load];
     const stripped = await stripModules(load.map((module) => objectOf(catalog, module)), this.#runner, this.#signal);
     const loaded = load.map((module, index) => ({ name: module.name, parameters: module.parameters, data: stripped[index] ?? Buffer.alloc(0) }));
     return {
       boot: loaded.slice(0, boot.load.length),
-      late: loaded.slice(boot.load.length),
-      builtin: [...boot.builtin, ...late.builtin],
+      late: loaded.slice(boot.load.length, boot.load.length + late.load.length),
+      disks: loaded.slice(boot.load.length + late.load.length),
+      builtin: [...boot.builtin, ...late.builtin, ...disks.builtin],
     };
   }
 
@@ -111,6 +114,7 @@ export class GuestBuilder {
       init,
       bootModules: modules.boot,
       lateModules: modules.late,
+      diskModules: modules.disks,
       identity: { name: options.name, version: gathered.inputs.init.version ?? 'unknown', inputs_digest: `sha256:${gathered.digest}` },
       extra: [...extra, ...gathered.files],
     }));
@@ -168,6 +172,7 @@ async function fill(directory: string, parts: Parts): Promise<GuestManifest> {
     modules: {
       boot: parts.modules.boot.map((module) => module.name),
       late: parts.modules.late.map((module) => module.name),
+      disks: parts.modules.disks.map((module) => module.name),
       builtin: parts.modules.builtin,
     },
     inputs: parts.gathered.inputs,

@@ -5,7 +5,7 @@ import type { CommandRunner } from './command-runner.ts';
 import type { CpioEntry } from './cpio-newc.ts';
 import type { DebRecord } from './deb-control.ts';
 import type { DebianArchive } from './debian-archive.ts';
-import { BOOT_MODULES, LATE_MODULES } from './default-modules.ts';
+import { BOOT_MODULES, DISK_MODULES, LATE_MODULES } from './default-modules.ts';
 import { digestOf, sha256 } from './digests.ts';
 import { hasCode } from './atomic-files.ts';
 import { normalPath } from './file-tree.ts';
@@ -18,7 +18,7 @@ import type { BuildOptions, FileRequest } from './options.ts';
 import { readTree } from './read-tree.ts';
 
 /** Goes up when the same inputs would give other bytes. */
-const BUILDER_VERSION = 1;
+const BUILDER_VERSION = 2;
 
 /** Everything a build reads, resolved and hashed, but nothing downloaded or unpacked yet. */
 export interface GatheredInputs {
@@ -32,6 +32,7 @@ export interface GatheredInputs {
   readonly files: readonly CpioEntry[];
   readonly bootModules: readonly ModuleRequest[];
   readonly lateModules: readonly ModuleRequest[];
+  readonly diskModules: readonly ModuleRequest[];
 }
 
 export interface GatherTools {
@@ -51,6 +52,7 @@ export async function gatherInputs(options: BuildOptions, tools: GatherTools): P
   const hasModules = kernel.kind === 'package' || options.modulesDirectory !== undefined;
   const bootModules = hasModules ? BOOT_MODULES.map(parseModuleRequest) : [];
   const lateModules = [...(hasModules ? LATE_MODULES.map(parseModuleRequest) : []), ...options.modules];
+  const diskModules = hasModules ? DISK_MODULES.map(parseModuleRequest) : [];
   const inputs: GuestInputs = {
     builder: BUILDER_VERSION,
     name: options.name,
@@ -58,6 +60,7 @@ export async function gatherInputs(options: BuildOptions, tools: GatherTools): P
     modulesDirectory: options.modulesDirectory === undefined ? null : await treeDigest(options.modulesDirectory),
     bootModules: bootModules.map(moduleWords),
     lateModules: lateModules.map(moduleWords),
+    diskModules: diskModules.map(moduleWords),
     init: {
       kind: options.init === undefined ? 'agent' : 'custom',
       loader: loader === undefined ? null : identity(loader),
@@ -69,7 +72,7 @@ export async function gatherInputs(options: BuildOptions, tools: GatherTools): P
     kernelParameters: options.kernelParameters,
     strip: await stripVersion(tools.runner, tools.signal),
   };
-  return { inputs, digest: digestOf(inputs), kernel, init, loader, packages, files, bootModules, lateModules };
+  return { inputs, digest: digestOf(inputs), kernel, init, loader, packages, files, bootModules, lateModules, diskModules };
 }
 
 async function readInit(options: BuildOptions): Promise<Buffer> {

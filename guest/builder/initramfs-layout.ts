@@ -11,6 +11,7 @@ export interface InitramfsContent {
   readonly init: InitProgram;
   readonly bootModules: readonly LoadedModule[];
   readonly lateModules: readonly LoadedModule[];
+  readonly diskModules: readonly LoadedModule[];
   /** What the guest may read about itself; becomes /etc/vivarium/guest.json. */
   readonly identity: Readonly<Record<string, string>>;
   /** Unpacked packages first, then single files: the later wins. */
@@ -37,11 +38,12 @@ export function layoutInitramfs(content: InitramfsContent): CpioEntry[] {
   // The kernel opens /dev/console for process 1 before anything is mounted.
   tree.add({ kind: 'character', path: 'dev/console', mode: 0o600, major: 5, minor: 1 });
   addInit(tree, content.init);
-  for (const module of [...content.bootModules, ...content.lateModules]) {
+  for (const module of [...content.bootModules, ...content.lateModules, ...content.diskModules]) {
     tree.add({ kind: 'file', path: modulePath(module), mode: 0o644, data: module.data });
   }
   addText(tree, 'lib/vivarium/modules.boot', moduleList(content.bootModules));
   addText(tree, 'lib/vivarium/modules.late', moduleList(content.lateModules));
+  addText(tree, 'lib/vivarium/modules.disks', moduleList(content.diskModules));
   addText(tree, 'etc/vivarium/guest.json', `${JSON.stringify(content.identity)}\n`);
   return tree.entries();
 }

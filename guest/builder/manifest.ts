@@ -24,6 +24,7 @@ export interface GuestInputs {
   readonly modulesDirectory: string | null;
   readonly bootModules: readonly string[];
   readonly lateModules: readonly string[];
+  readonly diskModules: readonly string[];
   readonly init: { readonly kind: 'agent' | 'custom'; readonly loader: PackageIdentity | null; readonly sha256: string; readonly version: string | null };
   readonly packages: readonly PackageIdentity[];
   readonly files: readonly { readonly path: string; readonly mode: string; readonly sha256: string }[];
@@ -39,7 +40,7 @@ export interface GuestManifest {
   readonly digest: string;
   readonly kernelRelease: string;
   /** In load order, with what the requests pulled in. */
-  readonly modules: { readonly boot: readonly string[]; readonly late: readonly string[]; readonly builtin: readonly string[] };
+  readonly modules: { readonly boot: readonly string[]; readonly late: readonly string[]; readonly disks: readonly string[]; readonly builtin: readonly string[] };
   readonly inputs: GuestInputs;
   /** Keys: vmlinux, initramfs.cpio, and vmlinuz unless the kernel was given as an ELF file. */
   readonly outputs: Readonly<Record<string, OutputFacts>>;

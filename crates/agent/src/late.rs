@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use crate::boot::modules;
+use crate::devices::scsi;
 
 /// Ends once the late work is done.
 pub struct Late {
@@ -21,6 +22,10 @@ impl Late {
         std::thread::Builder::new().name("late-modules".into()).stack_size(64 * 1024).spawn(move || {
             for failure in modules::load(modules::LATE) {
                 eprintln!("viv-agent: module {failure}");
+            }
+            // Containers on disks are to come.
+            if scsi::is_on_bus() {
+                modules::load_for_disks();
             }
             sender.send_replace(true);
         })?;

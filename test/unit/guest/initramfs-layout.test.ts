@@ -8,6 +8,7 @@ const content: InitramfsContent = {
   init: { kind: 'direct', data: Buffer.from('agent') },
   bootModules: [module('virtio_ring'), module('virtio')],
   lateModules: [module('fuse', 'x=1 y=2')],
+  diskModules: [module('erofs', '')],
   identity: { name: 'default', version: '0.1.0' },
   extra: [],
 };

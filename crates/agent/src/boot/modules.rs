@@ -5,13 +5,16 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Once;
 
 const DIRECTORY: &str = "/lib/vivarium";
 
 /// Needed before the channel to the host can be opened.
 pub const BOOT: &str = "modules.boot";
-/// Everything else.
+/// What most guests need once containers come.
 pub const LATE: &str = "modules.late";
+/// What takes a disk on the SCSI controller and an image on it to a file system. It takes so long to load that a guest without does not.
+const DISKS: &str = "modules.disks";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Line<'a> {
@@ -37,6 +40,16 @@ pub fn load(list: &str) -> Vec<String> {
             load_file(&path, line.parameters).err().map(|error| format!("{}: {error}", line.file))
         })
         .collect()
+}
+
+/// Loads what disks need, once; those who come meanwhile wait for it.
+pub fn load_for_disks() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        for failure in load(DISKS) {
+            eprintln!("viv-agent: module {failure}");
+        }
+    });
 }
 
 /// Loads the module called `name` if its file is in the guest. A module that is there already is well.

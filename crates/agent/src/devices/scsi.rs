@@ -6,10 +6,15 @@ use std::time::Duration;
 
 use super::block::directory_in;
 use super::wait;
+use crate::boot::modules;
 use crate::ttrpc::status::{Result, Status};
 
 const HOSTS: &str = "/sys/class/scsi_host";
 const DEVICES: &str = "/sys/bus/scsi/devices";
+const PCI: &str = "/sys/bus/pci/devices";
+/// Of virtio 1.x: 0x1040 and the device's number there, which is 8.
+const VIRTIO: &str = "0x1af4";
+const SCSI: &str = "0x1048";
 /// As its driver calls itself; a guest may have others (AHCI) whose numbers mean something else.
 const CONTROLLER: &str = "virtio_scsi";
 
@@ -40,6 +45,7 @@ impl Unit {
 
 /// Blocks until the controller has a disk there that can be opened, and answers its node.
 pub fn for_disk(unit: &Unit, limit: Duration) -> Result<PathBuf> {
+    modules::load_for_disks();
     let host = controller(Path::new(HOSTS)).ok_or_else(|| Status::precondition("the guest has no virtio SCSI controller"))?;
     let scan = || {
         let file = Path::new(HOSTS).join(format!("host{host}/scan"));
@@ -58,7 +64,24 @@ pub fn for_disk(unit: &Unit, limit: Duration) -> Result<PathBuf> {
 fn node(unit: &Unit, host: u32) -> Option<PathBuf> {
     let device = Path::new(DEVICES).join(format!("{host}:0:{}:{}", unit.target, unit.lun));
     let node = Path::new("/dev").join(directory_in(&device.join("block"), "")?.file_name()?);
-    node.exists().then_some(node)
+    wait::can_be_opened(&node).then_some(node)
+}
+
+/// The guest forgets the disk; whatever has its number next is looked at anew.
+pub fn forget(unit: &Unit) -> Result<()> {
+    let Some(host) = controller(Path::new(HOSTS)) else { return Ok(()) };
+    let file = Path::new(DEVICES).join(format!("{host}:0:{}:{}/delete", unit.target, unit.lun));
+    match fs::write(&file, "1") {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Status::os(file.display(), error)),
+        _ => Ok(()),
+    }
+}
+
+/// There is a controller, whether or not it has a driver yet.
+pub fn is_on_bus() -> bool {
+    let Ok(devices) = fs::read_dir(PCI) else { return false };
+    let is = |path: &Path, file: &str, id: &str| fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id);
+    devices.filter_map(|entry| entry.ok()).any(|entry| is(&entry.path(), "vendor", VIRTIO) && is(&entry.path(), "device", SCSI))
 }
 
 /// The number of the host adapter that is the controller.

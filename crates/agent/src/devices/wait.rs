@@ -38,10 +38,15 @@ pub fn until<T>(limit: Duration, look: impl Fn() -> Option<T>, nudge: impl FnOnc
     Ok(events.wait_for(limit / 2, &look))
 }
 
+/// A disk has its node a moment before it can be opened (ENXIO until then); the kernel tells of it once it can.
+pub fn can_be_opened(node: &Path) -> bool {
+    fs::File::open(node).is_ok()
+}
+
 fn ready(device: PathBuf) -> Option<Found> {
     let disk = block::of_device(&device)?;
     let node = Path::new("/dev").join(&disk.name);
-    node.exists().then_some(Found { device, disk, node })
+    can_be_opened(&node).then_some(Found { device, disk, node })
 }
 
 fn unseen(place: &Place, device: Option<PathBuf>, limit: Duration) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::handlers::{mount_at, owned_by_group};
+use crate::boot::modules;
 use crate::devices::place::Place;
 use crate::devices::scsi::{self, Unit};
 use crate::devices::wait;
@@ -13,6 +14,8 @@ use crate::ttrpc::status::{Result, Status};
 
 /// Three seconds, as others have it, are too short on a loaded host.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The file system of images, whose driver is loaded with those of their disks.
+const IMAGES: &str = "erofs";
 const FILESYSTEMS: &str = "/proc/filesystems";
 
 /// Where a storage's disk is to be found.
@@ -37,7 +40,7 @@ impl Source {
 
     fn wait(&self) -> Result<PathBuf> {
         match self {
-            Source::Node(node) => wait::until(PATIENCE, || node.exists().then(|| node.clone()), || Ok(()))?
+            Source::Node(node) => wait::until(PATIENCE, || wait::can_be_opened(node).then(|| node.clone()), || Ok(()))?
                 .ok_or_else(|| Status::deadline(format!("the guest saw no {} within {PATIENCE:?}", node.display()))),
             Source::Pci(place) => wait::for_disk(place, PATIENCE).map(|found| found.node),
             Source::Scsi(unit) => scsi::for_disk(unit, PATIENCE),
@@ -60,6 +63,9 @@ pub fn check(storage: &Storage) -> Result<()> {
 
 /// Waits for the disk and mounts it.
 pub fn attach(storage: &Storage) -> Result<()> {
+    if storage.fstype == IMAGES {
+        modules::load_for_disks();
+    }
     let node = Source::of(storage)?.wait()?;
     let fail = |error: std::io::Error| Status::os(format!("storage {} at {}", node.display(), storage.mount_point), error);
     if !knows(&fs::read_to_string(FILESYSTEMS).map_err(|e| Status::os(FILESYSTEMS, e))?, &storage.fstype) {
@@ -69,6 +75,14 @@ pub fn attach(storage: &Storage) -> Result<()> {
     let source = node.to_string_lossy();
     mount_at(&source, storage, &storage.fstype, nix::mount::MsFlags::empty()).map_err(fail)?;
     owned_by_group(storage).map_err(fail)
+}
+
+/// Its file system is unmounted: the host may take it away.
+pub fn let_go(storage: &Storage) -> Result<()> {
+    match Source::of(storage)? {
+        Source::Scsi(unit) => scsi::forget(&unit),
+        Source::Node(_) | Source::Pci(_) => Ok(()),
+    }
 }
 
 fn knows(table: &str, fstype: &str) -> bool {

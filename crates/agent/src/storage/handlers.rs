@@ -35,6 +35,14 @@ pub fn check(storage: &Storage) -> Result<()> {
     }
 }
 
+/// After its last user has gone and it is unmounted.
+pub fn let_go(storage: &Storage) -> Result<()> {
+    match storage.driver.as_str() {
+        "blk" | "scsi" => disks::let_go(storage),
+        _ => Ok(()),
+    }
+}
+
 /// Mounts a storage that passed `check`. Answers whether there is a mount to undo.
 pub fn attach(storage: &Storage) -> Result<bool> {
     let fail = |error: std::io::Error| Status::os(format!("storage {} at {}", storage.driver, storage.mount_point), error);
@@ -62,12 +70,23 @@ fn share(storage: &Storage) -> std::io::Result<()> {
 
 fn overlay(storage: &Storage) -> std::io::Result<()> {
     for option in &storage.driver_options {
-        if let Some(directory) = option.strip_prefix(CREATE_DIRECTORY) {
-            fs::create_dir_all(directory)?;
+        let Some(directory) = option.strip_prefix(CREATE_DIRECTORY) else { continue };
+        let new = !Path::new(directory).exists();
+        fs::create_dir_all(directory)?;
+        if new && value_of(storage, "upperdir") == Some(directory) {
+            // It stands for the root directory: whoever may enter that below may enter this.
+            let lower = value_of(storage, "lowerdir").and_then(|lowers| lowers.split(':').next()).unwrap_or_default();
+            let access = fs::metadata(lower)?;
+            chown(directory, Some(access.uid()), Some(access.gid()))?;
+            fs::set_permissions(directory, fs::Permissions::from_mode(access.mode() & 0o7777))?;
         }
     }
     fs::create_dir_all(&storage.mount_point)?;
     mount_at("overlay", storage, "overlay", MsFlags::empty())
+}
+
+fn value_of<'a>(storage: &'a Storage, key: &str) -> Option<&'a str> {
+    storage.options.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
 }
 
 fn bind(storage: &Storage) -> std::io::Result<()> {

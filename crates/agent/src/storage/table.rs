@@ -15,6 +15,7 @@ use crate::ttrpc::status::{Result, Status};
 struct Entry {
     users: usize,
     mounted: bool,
+    storage: Storage,
 }
 
 #[derive(Default)]
@@ -51,9 +52,9 @@ impl Storages {
             entry.users += 1;
             return Ok(());
         }
-        let storage = storage.clone();
-        let mounted = blocking(move || handlers::attach(&storage)).await?;
-        self.entries.borrow_mut().insert(path, Entry { users: 1, mounted });
+        let (storage, asked) = (storage.clone(), storage.clone());
+        let mounted = blocking(move || handlers::attach(&asked)).await?;
+        self.entries.borrow_mut().insert(path, Entry { users: 1, mounted, storage });
         Ok(())
     }
 
@@ -70,7 +71,7 @@ impl Storages {
     async fn detach_one(&self, path: &str) -> Result<()> {
         let lock = self.paths.borrow_mut().entry(path.to_owned()).or_default().clone();
         let _turn = lock.lock().await;
-        let unmount = {
+        let gone = {
             let mut entries = self.entries.borrow_mut();
             let Some(entry) = entries.get_mut(path) else {
                 return Ok(());
@@ -79,15 +80,18 @@ impl Storages {
             if entry.users > 0 {
                 return Ok(());
             }
-            entries.remove(path).is_some_and(|entry| entry.mounted)
+            entries.remove(path).filter(|entry| entry.mounted)
         };
         self.paths.borrow_mut().remove(path);
-        if !unmount {
+        let Some(Entry { storage, .. }) = gone else {
             return Ok(());
-        }
+        };
         let path = path.to_owned();
-        blocking(move || umount2(path.as_str(), MntFlags::UMOUNT_NOFOLLOW).map_err(|e| Status::os(format!("unmount {path}"), e)))
-            .await
+        blocking(move || {
+            umount2(path.as_str(), MntFlags::UMOUNT_NOFOLLOW).map_err(|e| Status::os(format!("unmount {path}"), e))?;
+            handlers::let_go(&storage)
+        })
+        .await
     }
 }
 
