@@ -22,6 +22,7 @@ const plain: VmSpec = {
   image: '',
   kernelParams: '',
   sharedFs: undefined,
+  diskController: false,
   agentPort: true,
   bootTimeoutMs: 30_000,
 };
@@ -36,6 +37,7 @@ describe('the command line of QEMU', () => {
     ['q35-image', { ...plain, initrd: '', image: '/images/a,b.img', kernelParams: ' root=/dev/vda ro ' }, 'tcg'],
     ['q35-hugepages', { ...plain, hugepages: true, sharedFs: fs, memoryBytes: 512 * MIB }, 'kvm'],
     ['q35-ports', { ...plain, pciePorts: 10 }, 'tcg'],
+    ['q35-disks', { ...plain, diskController: true, pciePorts: 1 }, 'tcg'],
     ['q35-no-agent', { ...plain, agentPort: false, cpus: 4, cpuModel: 'Skylake-Client' }, 'tcg'],
     ['microvm', { ...plain, machine: 'microvm', sharedFs: fs, image: '/images/root.img' }, 'tcg'],
   ] as const)('%s', async (name, spec, accelerator) => {

@@ -42,6 +42,7 @@ export function vmSpec(runDir: string, more: Partial<VmSpec>): VmSpec {
     image: '',
     kernelParams: '',
     sharedFs: undefined,
+    diskController: false,
     agentPort: true,
     bootTimeoutMs: 30_000,
     ...more,

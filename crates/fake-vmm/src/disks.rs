@@ -30,6 +30,8 @@ pub struct Disks {
     ports: Vec<RootPort>,
     nodes: Vec<(String, u64)>,
     plugged: Vec<Plugged>,
+    /// Id and node of each disk on the SCSI controller, which the guest is told of by whoever wants it mounted.
+    units: Vec<(String, String)>,
 }
 
 impl Disks {
@@ -53,7 +55,7 @@ impl Disks {
         if !self.nodes.iter().any(|(known, _)| known == name) {
             return Err(format!("Failed to find node with node-name='{name}'"));
         }
-        if self.plugged.iter().any(|disk| disk.node == name) {
+        if self.plugged.iter().any(|disk| disk.node == name) || self.units.iter().any(|(_, node)| node == name) {
             return Err(format!("Node {name} is in use"));
         }
         self.nodes.retain(|(known, _)| known != name);
@@ -71,6 +73,10 @@ impl Disks {
         if node.is_empty() {
             return Ok(());
         }
+        if bus.starts_with("scsi") {
+            self.units.push((id.to_owned(), node));
+            return Ok(());
+        }
         let port = self.ports.iter().position(|port| port.id == bus).ok_or_else(|| format!("Bus '{bus}' not found"))?;
         if self.plugged.iter().any(|disk| disk.port == port) {
             return Err("PCI: slot 0 function 0 already occupied by virtio-blk-pci, new func virtio-blk-pci cannot be exposed to guest.".to_owned());
@@ -85,6 +91,7 @@ impl Disks {
 
     pub fn unplug(&mut self, id: &str) {
         self.plugged.retain(|disk| disk.id != id);
+        self.units.retain(|(unit, _)| unit != id);
     }
 
     pub fn is_disk(&self, id: &str) -> bool {

@@ -27,6 +27,8 @@ export interface VmSpec {
   readonly kernelParams: string;
   /** A vhost-user-fs device; needs memory that is shared with virtiofsd. */
   readonly sharedFs: { readonly socketPath: string; readonly tag: string } | undefined;
+  /** A SCSI controller for disks of images. */
+  readonly diskController: boolean;
   readonly agentPort: boolean;
   readonly bootTimeoutMs: number;
 }
@@ -87,6 +89,20 @@ export interface VmDevices {
   list(options?: WaitOptions): Promise<PluggedDevices>;
 }
 
+/** A disk on the controller of `diskController`, by its number there. */
+export interface UnitDisk {
+  readonly unit: number;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** Disks of root file systems. What is done already counts as done. All reject VMM_EXITED, VMM_FAILED, or the signal's reason. */
+export interface VmDisks {
+  add(disk: UnitDisk, options?: WaitOptions): Promise<void>;
+  /** Without asking the guest, which has let go of it. */
+  remove(unit: number, options?: WaitOptions): Promise<void>;
+}
+
 export interface VmSession {
   readonly ref: VmRef;
   /** Its launcher, the parent of its process. */
@@ -100,6 +116,7 @@ export interface VmSession {
   /** Resolves once when the VMM's process has ended. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
   readonly devices: VmDevices;
+  readonly disks: VmDisks;
   /** In order, one listener; events before it is set are kept. */
   onEvent(listener: (event: VmEvent) => void): void;
   status(options?: WaitOptions): Promise<VmStatus>;
@@ -142,6 +159,8 @@ export interface LaunchOptions extends WaitOptions {
 export interface AdoptOptions extends WaitOptions {
   /** What its record says is in its ports; of one that is not settled the VMM may or may not have it. */
   readonly plugged?: readonly { readonly slot: number; readonly kind: DeviceKind; readonly settled: boolean }[];
+  /** Numbers of disks on its controller, of which the VMM may or may not have each. */
+  readonly units?: readonly number[];
 }
 
 export interface HypervisorDriver {

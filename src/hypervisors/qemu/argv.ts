@@ -2,6 +2,7 @@ import type { VmSpec } from '../../core/ports/hypervisor.ts';
 import { kernelCommandLine } from './kernel-params.ts';
 import { vmPaths } from './paths.ts';
 import { rootPorts } from './root-ports.ts';
+import { controllerArguments } from './scsi-disks.ts';
 
 /** The name of the agent's port, as the guest finds it in /dev/virtio-ports. */
 export const AGENT_PORT_NAME = 'org.vivarium.agent.0';
@@ -33,6 +34,7 @@ export function qemuArgv(spec: VmSpec, accelerator: 'kvm' | 'tcg'): readonly str
     ...agentPort(spec),
     ...image(spec),
     ...sharedFs(spec),
+    ...(spec.diskController ? controllerArguments() : []),
     ...rootPorts(spec),
   ];
 }

@@ -111,7 +111,7 @@ export class QemuDriver implements HypervisorDriver {
   /** The VMM is asked what its VM has; what is not as recorded is told and changes nothing. */
   async #compare(session: QemuSession, monitor: Monitor, spec: VmSpec, options: AdoptOptions): Promise<void> {
     try {
-      session.take({ kind: 'compared', differences: differences(inventoryOf(spec, options.plugged), await askInventory(monitor, options)) });
+      session.take({ kind: 'compared', differences: differences(inventoryOf(spec, options), await askInventory(monitor, options)) });
     } catch (error) {
       throwIfAborted(options.signal);
       this.#parts.logger.warn({ err: error, vm: spec.name }, 'a VM that was found again did not tell what it has');

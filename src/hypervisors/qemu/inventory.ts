@@ -4,6 +4,7 @@ import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
 import { PLUG_KINDS } from './plug-kinds.ts';
 import { deviceId } from './plug-names.ts';
 import { portIds } from './root-ports.ts';
+import { CONTROLLER, unitName } from './scsi-disks.ts';
 
 /** What a VM is made of, as far as it can change while it runs. */
 export interface VmInventory {
@@ -43,14 +44,14 @@ export interface RecordedInventory extends VmInventory {
   readonly moving: ReadonlySet<string>;
 }
 
-export function inventoryOf(spec: VmSpec, plugged: NonNullable<AdoptOptions['plugged']> = []): RecordedInventory {
+export function inventoryOf(spec: VmSpec, { plugged = [], units = [] }: Pick<AdoptOptions, 'plugged' | 'units'> = {}): RecordedInventory {
   const settled = plugged.filter((device) => device.settled);
   return {
     cpus: spec.cpus,
     memoryBytes: spec.memoryBytes,
     blockNodes: [...(spec.image === '' ? [] : ['image0']), ...settled.flatMap(nodesOf)],
-    devices: [...(spec.agentPort ? ['serial0'] : []), ...portIds(spec), ...settled.map(({ slot }) => deviceId(slot))],
-    moving: new Set(plugged.filter((device) => !device.settled).flatMap((device) => [...nodesOf(device), deviceId(device.slot)])),
+    devices: [...(spec.agentPort ? ['serial0'] : []), ...(spec.diskController ? [CONTROLLER] : []), ...portIds(spec), ...settled.map(({ slot }) => deviceId(slot))],
+    moving: new Set([...plugged.filter((device) => !device.settled).flatMap((device) => [...nodesOf(device), deviceId(device.slot)]), ...units.map(unitName)]),
   };
 }
 

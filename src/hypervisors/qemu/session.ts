@@ -4,10 +4,12 @@ import type { Clock, ProcessEnd, SupervisedProcess, WaitOptions } from '../../co
 import type { VmEvent, VmRef, VmSession, VmStatus } from '../../core/ports/hypervisor.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import { QmpClosedError } from '../qmp/errors.ts';
+import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
 import { QemuHotplug } from './hotplug.ts';
 import { DEATH_GRACE_MS } from './monitor.ts';
 import type { Monitor } from './monitor.ts';
 import type { VmPaths } from './paths.ts';
+import { ScsiDisks } from './scsi-disks.ts';
 
 const SIGKILL = 9;
 /** A process that got SIGKILL is gone in milliseconds, unless the kernel holds it in an uninterruptible wait. */
@@ -35,6 +37,7 @@ export class QemuSession implements VmSession {
   readonly consoleSocket: string;
   readonly consoleFiles: readonly string[];
   readonly devices: QemuHotplug;
+  readonly disks: ScsiDisks;
   readonly #parts: SessionParts;
   readonly #monitor: Monitor;
   readonly #early: VmEvent[] = [];
@@ -49,8 +52,10 @@ export class QemuSession implements VmSession {
     this.agentSocket = parts.agentPort ? parts.paths.agentSocket : undefined;
     this.consoleSocket = parts.paths.consoleSocket;
     this.consoleFiles = parts.paths.consoleFiles;
+    const execute = <C extends QmpCommand>(command: C, args: QmpArguments<C>, options: WaitOptions): Promise<QmpResult<C>> => this.#whileAlive(() => monitor.execute(command, args, options));
+    this.disks = new ScsiDisks({ execute, clock: parts.clock });
     this.devices = new QemuHotplug({
-      execute: (command, args, options) => this.#whileAlive(() => monitor.execute(command, args, options)),
+      execute,
       ended: parts.process.ended,
       exited: exitedError,
       clock: parts.clock,

@@ -31,7 +31,7 @@ export interface QmpCommands {
   'query-status': { readonly arguments: NoArguments; readonly result: { readonly status: RunState; readonly running: boolean } };
   'query-cpus-fast': { readonly arguments: NoArguments; readonly result: readonly { readonly 'cpu-index': number }[] };
   'query-memory-size-summary': { readonly arguments: NoArguments; readonly result: { readonly 'base-memory': number; readonly 'plugged-memory'?: number } };
-  'query-named-block-nodes': { readonly arguments: { readonly flat?: boolean }; readonly result: readonly { readonly 'node-name'?: string }[] };
+  'query-named-block-nodes': { readonly arguments: { readonly flat?: boolean }; readonly result: readonly { readonly 'node-name'?: string; readonly file?: string }[] };
   'qom-list': { readonly arguments: { readonly path: string }; readonly result: readonly { readonly name: string; readonly type: string }[] };
   'blockdev-add': { readonly arguments: Readonly<Record<string, unknown>>; readonly result: unknown };
   'blockdev-del': { readonly arguments: { readonly 'node-name': string }; readonly result: unknown };

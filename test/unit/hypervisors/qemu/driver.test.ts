@@ -15,7 +15,8 @@ import { playQmp } from '../../../fakes/qmp-peer.ts';
 const RUN = '/run/v/x';
 const spec: VmSpec = {
   name: 'viv-ab12-0123456789', uuid: 'u', runDir: RUN, vmmPath: '/qemu', accelerator: 'auto', machine: 'q35', cpuModel: '', cpus: 1, maxCpus: 1, memoryBytes: 1 << 28,
-  hugepages: false, pciePorts: 0, kernel: '/k', initrd: '', image: '', kernelParams: '', sharedFs: undefined, agentPort: true, bootTimeoutMs: 1000,
+  hugepages: false, pciePorts: 0, kernel: '/k', initrd: '', image: '', kernelParams: '', sharedFs: undefined,
+  diskController: false, agentPort: true, bootTimeoutMs: 1000,
 };
 
 let info: HypervisorInfo;

@@ -147,10 +147,10 @@ describe('an unplug', () => {
 describe('what a VM that is found again is compared with', () => {
   it('has its ports and what is attached, and leaves alone what was on its way', () => {
     const { vmSpec } = fullRecord();
-    const recorded = inventoryOf(vmSpec!, [{ slot: 0, kind: 'block', settled: true }, { slot: 1, kind: 'block', settled: false }]);
-    const found = { cpus: 1, memoryBytes: 268_435_456, blockNodes: ['disk0'], devices: ['serial0', 'port0', 'port1', 'port2', 'port3', 'dev0'] };
+    const recorded = inventoryOf(vmSpec!, { plugged: [{ slot: 0, kind: 'block', settled: true }, { slot: 1, kind: 'block', settled: false }], units: [7] });
+    const found = { cpus: 1, memoryBytes: 268_435_456, blockNodes: ['disk0'], devices: ['serial0', 'scsi0', 'port0', 'port1', 'port2', 'port3', 'dev0'] };
     expect(differences(recorded, found)).toEqual([]);
-    expect(differences(recorded, { ...found, blockNodes: ['disk0', 'disk1'], devices: [...found.devices, 'dev1'] })).toEqual([]);
+    expect(differences(recorded, { ...found, blockNodes: ['disk0', 'disk1', 'unit7'], devices: [...found.devices, 'dev1', 'unit7'] })).toEqual([]);
     expect(differences(recorded, { ...found, blockNodes: [], devices: [...found.devices, 'dev2'] })).toEqual(['no block node disk0', 'a device dev2 that is not in its record']);
   });
 });
