@@ -1,12 +1,12 @@
 import type { ContainerSpec, ExecSpec, RootfsSource } from '../core/model/sandbox-spec.ts';
 import type { ContainerNode, GuestStorage, ProcessSetup } from '../core/ports/agent.ts';
-import type { ContainerTranslation, OciTranslator } from '../core/ports/oci.ts';
+import type { ContainerTranslation, GuestDiskRoot, OciTranslator } from '../core/ports/oci.ts';
+import type { ImageVolume } from '../core/ports/rootfs-disks.ts';
 import type { ResolvedSource } from '../core/ports/storage.ts';
 import { containerRuntimeSpec } from './oci/container-spec.ts';
 import { execSetup } from './oci/exec-setup.ts';
 import type { OciRuntimeSpec } from './oci/runtime-spec.ts';
 import type { UserFiles } from './oci/users.ts';
-import type { VolumeDirectory } from './oci/spec-base.ts';
 import type { SourceResolver } from './source-resolver.ts';
 
 export interface OciTranslationOptions {
@@ -14,7 +14,7 @@ export interface OciTranslationOptions {
   /** Reads passwd and group of a root file system; see rootfs-users.ts. */
   readonly readUserFiles: (rootfs: string) => Promise<UserFiles>;
   /** Makes directories below a mounted root file system; see volume-directories.ts. */
-  readonly makeVolumes: (rootfs: string, volumes: readonly string[]) => Promise<readonly VolumeDirectory[]>;
+  readonly makeVolumes: (rootfs: string, volumes: readonly string[]) => Promise<readonly ImageVolume[]>;
 }
 
 interface ContainerRequest {
@@ -60,10 +60,10 @@ export class OciTranslation implements OciTranslator {
     return [];
   }
 
-  async #forGuest(request: ContainerRequest, { users, files, rootfs, nodes }: Parameters<ContainerTranslation['forGuest']>[0] & Pick<GuestFacts, 'users'>): Promise<OciRuntimeSpec> {
+  async #forGuest(request: ContainerRequest, { users, files, rootfs, disk, nodes }: Parameters<ContainerTranslation['forGuest']>[0] & Pick<GuestFacts, 'users'>): Promise<OciRuntimeSpec> {
     if (rootfs === undefined) return translate(request, { users, files, nodes });
-    const volumes = await this.#options.makeVolumes(rootfs, request.source.image?.volumes ?? []);
-    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes, nodes });
+    const volumes = disk?.volumes ?? (await this.#options.makeVolumes(rootfs, request.source.image?.volumes ?? []));
+    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes, disk, nodes });
   }
 
   /** Read once for each source that was resolved: opening two files step by step takes longer than all else that an exec needs. */
@@ -81,11 +81,12 @@ interface GuestFacts {
   /** Undefined: not known yet. */
   readonly users: UserFiles | undefined;
   readonly files?: readonly string[];
-  readonly volumes?: readonly VolumeDirectory[];
+  readonly volumes?: readonly ImageVolume[];
+  readonly disk?: GuestDiskRoot | undefined;
   readonly nodes?: readonly ContainerNode[];
 }
 
-function translate(request: ContainerRequest, { users, files = [], volumes = [], nodes = [] }: GuestFacts): OciRuntimeSpec {
+function translate(request: ContainerRequest, { users, files = [], volumes = [], disk, nodes = [] }: GuestFacts): OciRuntimeSpec {
   const { source } = request;
   return containerRuntimeSpec({
     containerId: request.containerId,
@@ -94,6 +95,7 @@ function translate(request: ContainerRequest, { users, files = [], volumes = [],
     guestFiles: files,
     volumes,
     nodes,
+    root: disk?.root,
     image: source.image,
     bundleSpec: source.bundleSpec,
     users,

@@ -5,6 +5,7 @@ import type { Rootfs, RootfsDriver, RootfsPlace, Trash } from '../core/ports/sto
 import type { LayerLinks } from './layer-links.ts';
 import { mountAt } from './mount-table.ts';
 import type { Mounter } from './mounter.ts';
+import { mountOverlay } from './overlay-mount.ts';
 import { errnoOf, FULL, MISSING } from './storage-files.ts';
 import type { StorageFiles } from './storage-files.ts';
 
@@ -13,24 +14,6 @@ export interface OverlayRootfsOptions {
   readonly files: StorageFiles;
   readonly trash: Trash;
   readonly links: LayerLinks;
-}
-
-/** The kernel copies mount data into one page. */
-const LONGEST_MOUNT_DATA = 4_000;
-
-/** A path as a value in overlay's option string: backslash, comma and colon have a meaning there. */
-export function escapeOverlayPath(path: string): string {
-  return path.replace(/[\\,:]/g, '\\$&');
-}
-
-/**
- * `index=off`: a lower directory serves many overlays at once, and one whose upper was moved away is mounted anew without complaint.
- * `metacopy=off`: the upper directory never needs its lower to make sense of a file's data, so nothing a guest writes can point elsewhere.
- * `volatile`: unmounting an overlay syncs the whole file system below its upper directory, which takes as long as everyone's unwritten data
- * needs. With it an fsync inside the container does not reach the disk: a writable layer outlives its sandbox and a reboot, not a power cut.
- */
-export function overlayOptions(lowers: readonly string[], upper: string, work: string): string {
-  return `lowerdir=${lowers.map(escapeOverlayPath).join(':')},upperdir=${escapeOverlayPath(upper)},workdir=${escapeOverlayPath(work)},index=off,metacopy=off,volatile`;
 }
 
 /** Each container's root file system: an overlay whose writable half lies on the disk, mounted into the sandbox's share. */
@@ -52,7 +35,7 @@ export class OverlayRootfs implements RootfsDriver {
     // A work directory holds nothing that lasts, but the mark of an earlier volatile mount, with which the kernel refuses the next.
     await this.#options.files.removeTree(work);
     await this.#makeDirectories([upper, work, target], { lower: lowers[0] ?? '', upper });
-    await this.#mount(target, { lowers, upper, work }, options);
+    await mountOverlay(this.#options, target, { lowers, upper, work }, options);
     return rootfs;
   }
 
@@ -63,22 +46,6 @@ export class OverlayRootfs implements RootfsDriver {
     for (const directory of [upper, work]) await trash.discard(directory, place.trashDir);
     for (const directory of [target, dirname(target)]) await ignoreMissing(files.removeDirectory(directory));
     trash.empty(place.trashDir);
-  }
-
-  /** By short names where the layers' own are too long for one page. The kernel follows links when it mounts, and keeps what they led to. */
-  async #mount(target: string, { lowers, upper, work }: { readonly lowers: readonly string[]; readonly upper: string; readonly work: string }, options: WaitOptions): Promise<void> {
-    const { mounter, links } = this.#options;
-    const plain = overlayOptions(lowers, upper, work);
-    if (Buffer.byteLength(plain) <= LONGEST_MOUNT_DATA) {
-      await mounter.mount([{ source: 'overlay', target, fsType: 'overlay', data: plain }], options);
-      return;
-    }
-    await using short = await links.make(lowers);
-    const data = overlayOptions(short.paths, upper, work);
-    if (Buffer.byteLength(data) > LONGEST_MOUNT_DATA) {
-      throw new DomainError('ROOTFS_FAILED', `the ${lowers.length} directories of this overlay take ${Buffer.byteLength(data)} bytes; the kernel takes ${LONGEST_MOUNT_DATA}`, { remedy: 'use shorter directories (--run, --root), or an image with fewer layers' });
-    }
-    await mounter.mount([{ source: 'overlay', target, fsType: 'overlay', data }], options);
   }
 
   async #checkLower(lower: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, symlink, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, rmdir, stat, symlink, unlink, utimes } from 'node:fs/promises';
 
 /** What a path is, links not followed unless said otherwise. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'other';
@@ -25,9 +25,13 @@ export interface StorageFiles {
   realPath(path: string): Promise<string>;
   /** Owner, group and mode of one directory for another, whatever the umask. */
   copyAccess(from: string, to: string): Promise<void>;
+  /** When it was changed last, as it says. */
+  setTime(path: string, ms: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   removeDirectory(path: string): Promise<void>;
+  /** What was written to a file, or which names a directory has, is on the disk when it resolves. */
+  sync(path: string): Promise<void>;
   /** A tree with all in it; missing is fine. */
   removeTree(path: string): Promise<void>;
 }
@@ -96,9 +100,16 @@ export function nodeStorageFiles(): StorageFiles {
       await chown(to, uid, gid);
       await chmod(to, mode & 0o7777);
     },
+    async setTime(path, ms) {
+      await utimes(path, ms / 1000, ms / 1000);
+    },
     rename,
     unlink,
     removeDirectory: rmdir,
+    async sync(path) {
+      await using file = await open(path, constants.O_RDONLY);
+      await file.sync();
+    },
     async removeTree(path) {
       await rm(path, { recursive: true, force: true });
     },

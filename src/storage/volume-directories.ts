@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { chmod, chown, mkdir, open, readlink, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { DomainError } from '../core/model/errors.ts';
-import type { VolumeDirectory } from './oci/spec-base.ts';
+import type { ImageVolume } from '../core/ports/rootfs-disks.ts';
 import { errnoOf, FULL } from './storage-files.ts';
 
 const MOST_LINKS = 16;
@@ -13,8 +13,8 @@ const O_PATH = 0o10000000;
  * The directories that an image's volumes are, made where the image has none (mode 0755, their parents' owner). They lie in the container's own
  * writable layer, with what the image has there. Links of the image count as if the root were `/`, so none leads outside. ROOTFS_FAILED, STORAGE_FULL.
  */
-export async function makeVolumeDirectories(root: string, volumes: readonly string[]): Promise<readonly VolumeDirectory[]> {
-  const made: VolumeDirectory[] = [];
+export async function makeVolumeDirectories(root: string, volumes: readonly string[]): Promise<readonly ImageVolume[]> {
+  const made: ImageVolume[] = [];
   for (const destination of volumes) made.push({ destination, path: await makeBelow(root, destination) });
   return made;
 }

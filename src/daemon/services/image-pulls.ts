@@ -8,7 +8,7 @@ import type { Failpoints } from '../../core/ports/failpoints.ts';
 import { ImageRun } from './image-run.ts';
 import type { ImageTurns } from './image-turns.ts';
 import { ProgressBoard } from './progress-board.ts';
-import { SharedWork } from './shared-work.ts';
+import { SharedWork } from '../../base/shared-work.ts';
 
 export interface ImagePullsParts {
   readonly library: ImageLibrary;

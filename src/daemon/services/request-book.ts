@@ -3,7 +3,7 @@ import type { Clock, IdSource } from '../../core/ports/host.ts';
 import type { BegunRequest, RequestJournal } from '../../core/ports/stores.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import { MEMORY_OF_REASON } from './request-memory.ts';
-import { SharedWork } from './shared-work.ts';
+import { SharedWork } from '../../base/shared-work.ts';
 
 /** How a request is carried out this time. */
 export interface Attempt {

@@ -35,6 +35,7 @@ export class StoredImageParts implements ImageParts {
       this.#digests('blob', join(store, 'blobs/sha256')),
       this.#digests('partial', join(store, 'partial/sha256')),
       this.#names(join(store, 'work')),
+      this.#disks(join(store, 'disks')),
     ]);
     return lists.flat();
   }
@@ -71,6 +72,15 @@ export class StoredImageParts implements ImageParts {
     return await Promise.all(names.map(async (hex): Promise<StoredPart> => {
       const path = join(directory, hex);
       return { kind, id: `sha256:${hex}`, path, sizeBytes: kind === 'layer' ? await this.#layerSize(path) : await this.#fileSize(path) };
+    }));
+  }
+
+  /** Images as disks, each a directory, and the empty disks that others are copied from. What is being made is looked after by who makes it. */
+  async #disks(directory: string): Promise<readonly StoredPart[]> {
+    const names = ((await this.#parts.files.list(directory)) ?? []).filter((name) => name !== 'making' && !name.endsWith('.new'));
+    return await Promise.all(names.map(async (name): Promise<StoredPart> => {
+      const path = join(directory, name);
+      return { kind: 'disk', id: HEX.test(name) ? `sha256:${name}` : name, path, sizeBytes: HEX.test(name) ? await this.#fileSize(join(path, 'rootfs.erofs')) : 0 };
     }));
   }
 

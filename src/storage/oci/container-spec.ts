@@ -1,5 +1,6 @@
 import type { ContainerSpec } from '../../core/model/sandbox-spec.ts';
 import type { ContainerNode } from '../../core/ports/agent.ts';
+import type { ImageVolume } from '../../core/ports/rootfs-disks.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
 import type { JsonObject } from '../json-document.ts';
 import { bundleBase } from './bundle-base.ts';
@@ -15,7 +16,7 @@ import { checkedSeccomp } from './seccomp.ts';
 import { withOwnMounts } from './own-mounts.ts';
 import { ownNodes } from './own-nodes.ts';
 import { imageBase } from './spec-base.ts';
-import type { SpecBase, VolumeDirectory } from './spec-base.ts';
+import type { SpecBase } from './spec-base.ts';
 import { checkedSysctls } from './sysctls.ts';
 import { resolveUser } from './users.ts';
 import type { ResolvedUser, UserFiles } from './users.ts';
@@ -29,7 +30,9 @@ export interface ContainerSpecInput {
   /** Files that the guest's agent keeps for the sandbox's containers. */
   readonly guestFiles: readonly string[];
   /** The image's volumes, where they are in its root file system. */
-  readonly volumes?: readonly VolumeDirectory[];
+  readonly volumes?: readonly ImageVolume[];
+  /** Where the guest has its root file system; undefined: in the share. */
+  readonly root?: string | undefined;
   /** Devices of the guest for this container. */
   readonly nodes?: readonly ContainerNode[];
   readonly image: ImageConfig | undefined;
@@ -46,7 +49,8 @@ export interface ContainerSpecInput {
 export function containerRuntimeSpec(input: ContainerSpecInput): OciRuntimeSpec {
   const { spec, containerId } = input;
   const violations = new Violations();
-  const facts = { privileged: spec.security.privileged, shmSizeBytes: spec.shmSizeBytes, guestFiles: input.guestFiles, readOnlyRootfs: spec.security.readOnlyRootfs, volumes: (input.volumes ?? []).map((volume) => volumeMount(containerId, volume)) };
+  const root = input.root ?? guestRootfs(containerId);
+  const facts = { privileged: spec.security.privileged, shmSizeBytes: spec.shmSizeBytes, guestFiles: input.guestFiles, readOnlyRootfs: spec.security.readOnlyRootfs, volumes: (input.volumes ?? []).map((volume) => volumeMount(root, volume)) };
   const base = input.bundleSpec === undefined ? imageBase(input.image, facts) : bundleBase(input.bundleSpec, facts, violations);
   const process = processOf(input, base, violations);
   const linux = linuxOf(input, base, violations);
@@ -54,7 +58,7 @@ export function containerRuntimeSpec(input: ContainerSpecInput): OciRuntimeSpec 
   return {
     ociVersion: OCI_VERSION,
     process,
-    root: { path: guestRootfs(containerId), readonly: spec.security.readOnlyRootfs || base.readOnlyRootfs },
+    root: { path: root, readonly: spec.security.readOnlyRootfs || base.readOnlyRootfs },
     hostname: input.hostname,
     mounts: withOwnMounts(base.mounts, spec.mounts, { containerId, memoryBytes: spec.resources.memoryBytes }),
     ...(base.startContainerHooks.length > 0 ? { hooks: { startContainer: base.startContainerHooks } } : {}),
@@ -118,8 +122,8 @@ function linuxOf(input: ContainerSpecInput, base: SpecBase, violations: Violatio
 }
 
 /** A root file system that is read-only leaves the image's volumes writable: they are mounted over themselves. */
-function volumeMount(containerId: string, { destination, path }: VolumeDirectory): OciMount {
-  return { destination, type: 'bind', source: `${guestRootfs(containerId)}${path}`, options: ['rbind', 'rprivate', 'rw'] };
+function volumeMount(root: string, { destination, path }: ImageVolume): OciMount {
+  return { destination, type: 'bind', source: `${root}${path}`, options: ['rbind', 'rprivate', 'rw'] };
 }
 
 /** Paths that a caller gives replace the default list. */

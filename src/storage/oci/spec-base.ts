@@ -32,14 +32,6 @@ export interface SpecBase {
   readonly startContainerHooks: readonly OciHook[];
 }
 
-/** A volume of an image in a container's root file system, no component of whose path is a link. */
-export interface VolumeDirectory {
-  /** As the image says it. */
-  readonly destination: string;
-  /** Where that is, below the root. */
-  readonly path: string;
-}
-
 /** The base of an image, or of a plain directory when there is no image. */
 export function imageBase(image: ImageConfig | undefined, facts: MountFacts): SpecBase {
   return {

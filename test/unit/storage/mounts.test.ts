@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mountAt, parseMountTable, unescapeOctal, unmountOrder } from '../../../src/storage/mount-table.ts';
-import { escapeOverlayPath, overlayOptions } from '../../../src/storage/overlay-rootfs.ts';
+import { escapeOverlayPath, overlayOptions } from '../../../src/storage/overlay-mount.ts';
 import { Mounter } from '../../../src/storage/mounter.ts';
 import { flavourOf, hardOpenFiles, virtiofsdArgv } from '../../../src/storage/virtiofsd-argv.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';

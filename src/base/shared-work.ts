@@ -1,4 +1,4 @@
-import { linkSignals, raceSignal, reasonOf } from '../../base/abort.ts';
+import { linkSignals, raceSignal, reasonOf } from './abort.ts';
 
 /** One piece of work for several callers, each with a signal of its own. The work is aborted when the last of them has gone. */
 export class SharedWork<T> {
