@@ -9,7 +9,7 @@ import { nodeStorageFiles } from '../../src/storage/storage-files.ts';
 import { IMAGES } from '../paths.ts';
 
 const SPEC: ContainerSpec = {
-  name: '', metadata: { name: '', attempt: 0 }, rootfs: { kind: 'image', name: 'busybox' }, entrypoint: [], args: ['sleep', '100000'], env: [], workingDir: '', user: '',
+  name: '', metadata: { name: '', attempt: 0 }, rootfsMode: 'auto', rootfs: { kind: 'image', name: 'busybox' }, entrypoint: [], args: ['sleep', '100000'], env: [], workingDir: '', user: '',
   tty: false, stdin: false, labels: {}, annotations: {}, resources: { cpus: 0, cpuShares: 0, cpusetCpus: '', memoryBytes: 0, pidsLimit: 0 },
   security: {
     privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [],

@@ -69,6 +69,11 @@ function wireTool(config: DaemonConfig, clock: Clock): ImageToolClient {
   });
 }
 
+/** Of images that were made into disks. */
+export function imageDisksDirectory(config: DaemonConfig): string {
+  return `${imageDirectory(config)}/disks`;
+}
+
 function imageDirectory({ root }: DaemonConfig): string {
   return `${root}/images`;
 }

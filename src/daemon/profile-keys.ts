@@ -12,6 +12,8 @@ interface KeyOf<Field extends keyof Profile> {
 const MIB = 1024 * 1024;
 /** Below this no guest of ours comes up. */
 const LEAST_MEMORY = 64 * MIB;
+/** Smaller ones have room for no more than their own tables. */
+const LEAST_WRITABLE = 64 * MIB;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 
 function field<Field extends keyof Profile>(name: Field, kind: ValueKind<Profile[Field]>): KeyOf<Field> {
@@ -68,6 +70,8 @@ export const PROFILE_KEYS = {
   hugepages: field('hugepages', booleanKind),
   pcie_ports: field('pciePorts', countKind(0, MOST_PORTS)),
   shared_fs: field('sharedFs', choiceKind('virtiofs', 'none')),
+  block_rootfs: field('blockRootfs', booleanKind),
+  writable_size: field('writableSizeBytes', sizeKind(LEAST_WRITABLE)),
   virtiofsd_path: field('virtiofsdPath', pathKind),
   virtiofs_cache: field('virtiofsCache', choiceKind('auto', 'always', 'none')),
   agent: field('agent', choiceKind('viv-agent', 'kata', 'none')),

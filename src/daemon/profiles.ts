@@ -48,6 +48,8 @@ export function builtInDefault(exists: (path: string) => boolean): Profile {
     hugepages: false,
     pciePorts: 4,
     sharedFs: 'virtiofs',
+    blockRootfs: false,
+    writableSizeBytes: 10 * 1024 * MIB,
     virtiofsdPath: VIRTIOFSD_PLACES.find(exists) ?? '/usr/libexec/virtiofsd',
     // Nobody but the guest changes what is below the share; with `auto` every open reads the file again, an exec's program too.
     virtiofsCache: 'always',
@@ -58,7 +60,7 @@ export function builtInDefault(exists: (path: string) => boolean): Profile {
     stopTimeoutMs: 30_000,
     vmmHungTimeoutMs: 0,
     agentLostTimeoutMs: 0,
-    allowedOverrides: Object.freeze<ProfileKey[]>(['cpus', 'max_cpus', 'memory', 'max_memory', 'accelerator']),
+    allowedOverrides: Object.freeze<ProfileKey[]>(['cpus', 'max_cpus', 'memory', 'max_memory', 'accelerator', 'block_rootfs']),
   });
 }
 

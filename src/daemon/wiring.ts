@@ -32,12 +32,10 @@ import { QemuProbe } from '../hypervisors/qemu/probe.ts';
 import { BundleHooks } from '../storage/bundle-hooks.ts';
 import { HookRunner } from '../storage/hooks.ts';
 import { BindMounts } from '../storage/host-mounts.ts';
-import { LayerLinks } from '../storage/layer-links.ts';
 import { nodeLogFiles } from '../storage/log/log-files.ts';
 import { RotatedLogStore } from '../storage/log/log-store.ts';
 import { Mounter } from '../storage/mounter.ts';
 import { OciTranslation } from '../storage/oci-translator.ts';
-import { OverlayRootfs } from '../storage/overlay-rootfs.ts';
 import { readUserFiles } from '../storage/rootfs-users.ts';
 import { SourceResolver } from '../storage/source-resolver.ts';
 import { StateDirectories } from '../storage/state-directories.ts';
@@ -60,6 +58,7 @@ import { wireHost } from './host-wiring.ts';
 import { wireAudit } from './ledger-wiring.ts';
 import type { InstallPaths } from './install-paths.ts';
 import { ProfileSet } from './profile-set.ts';
+import { wireRootfs } from './rootfs-wiring.ts';
 import { Admission } from './services/admission.ts';
 import type { Audit } from './services/audit.ts';
 import type { Images } from './services/image-operations.ts';
@@ -199,7 +198,7 @@ async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clo
   return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
-type Storage = Pick<Deps, 'shares' | 'rootfs' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly disk: ImageDisk; readonly mounter: Mounter };
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'imageDisks' | 'blankDisks' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly disk: ImageDisk; readonly mounter: Mounter };
 
 async function wireStorage({ config, logger, instance }: WiringParts, { clock, runner, helper, ids, launcher }: Basics): Promise<Storage> {
   const files = nodeStorageFiles();
@@ -212,7 +211,7 @@ async function wireStorage({ config, logger, instance }: WiringParts, { clock, r
     trash,
     directories: new StateDirectories(mounter),
     shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),
-    rootfs: new OverlayRootfs({ mounter, files, trash, links: new LayerLinks(`${config.run}/l`, files) }),
+    ...wireRootfs(config, { mounter, files, trash, runner }),
     mounts: new BindMounts({ mounter, files, roots: config.bindRoots }),
     hooks: new BundleHooks(new HookRunner(runner)),
     oci: new OciTranslation({ sources: new SourceResolver(disk.images, files), readUserFiles, makeVolumes: makeVolumeDirectories }),

@@ -1,3 +1,4 @@
+import type { ContainerRootfs, RootfsDisk, RootfsDisks } from '../core/model/container-rootfs.ts';
 import type { BlockSpec, DeviceKind, DeviceRecord, DeviceSpec, DeviceWhat, GuestDevice, HostDevice, HostDisk } from '../core/model/device-spec.ts';
 import { byKind, flag, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
@@ -29,6 +30,14 @@ const host: Codec<HostDevice> = {
   encode: (value) => hostDevice.encode(value),
   decode: (json, path) => hostDevice.decode(typeof json === 'object' && json !== null && !('kind' in json) ? { kind: 'disk', ...json } : json, path),
 };
+
+const rootfsDisk: Codec<RootfsDisk> = object<RootfsDisk>({ unit: number, path: text });
+
+export const containerRootfs: Codec<ContainerRootfs> = object<ContainerRootfs>({
+  kind: oneOf({ virtiofs: true, block: true, none: true } as const),
+  reason: text,
+  disks: maybe(object<RootfsDisks>({ image: rootfsDisk, own: rootfsDisk })),
+});
 
 export const deviceRecord: Codec<DeviceRecord> = object<DeviceRecord>({
   id: text,

@@ -31,7 +31,7 @@ export const mode: Codec<Mode> = object<Mode>({
   transport: oneOf({ 'virtio-serial': true, 'hybrid-vsock': true, vsock: true, none: true } as const),
   agent: agentKind,
   agentVersion: text,
-  rootfs: oneOf({ virtiofs: true, none: true, '': true } as const),
+  rootfs: oneOf({ virtiofs: true, block: true, none: true, '': true } as const),
   guest: text,
   profile: text,
 });
@@ -39,7 +39,7 @@ export const mode: Codec<Mode> = object<Mode>({
 const profileKey: Codec<ProfileKey> = oneOf<ProfileKey>({
   hypervisor: true, hypervisor_path: true, accelerator: true, machine: true, cpu_model: true, cpus: true, max_cpus: true, memory: true,
   max_memory: true, memory_overhead: true, guest: true, kernel: true, initrd: true, image: true, kernel_params: true, hugepages: true, pcie_ports: true,
-  shared_fs: true, virtiofsd_path: true, virtiofs_cache: true, agent: true, guest_hook_path: true, boot_timeout: true, create_timeout: true, stop_timeout: true,
+  shared_fs: true, block_rootfs: true, writable_size: true, virtiofsd_path: true, virtiofs_cache: true, agent: true, guest_hook_path: true, boot_timeout: true, create_timeout: true, stop_timeout: true,
   vmm_hung_timeout: true, agent_lost_timeout: true, allowed_overrides: true,
 });
 
@@ -63,6 +63,8 @@ export const profile: Codec<Profile> = object<Profile>({
   hugepages: flag,
   pciePorts: orElse(number, 0),
   sharedFs: oneOf({ virtiofs: true, none: true } as const),
+  blockRootfs: orElse(flag, false),
+  writableSizeBytes: orElse(number, 10 * 1024 ** 3),
   virtiofsdPath: text,
   virtiofsCache: oneOf({ auto: true, always: true, none: true } as const),
   agent: agentKind,
@@ -97,6 +99,7 @@ export const vmSpec: Codec<VmSpec> = object<VmSpec>({
   image: text,
   kernelParams: text,
   sharedFs: maybe(object<NonNullable<VmSpec['sharedFs']>>({ socketPath: text, tag: text })),
+  diskController: orElse(flag, false),
   agentPort: flag,
   bootTimeoutMs: number,
 });

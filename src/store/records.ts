@@ -1,7 +1,7 @@
 import type { ContainerRecord, SandboxRecord } from '../core/model/record.ts';
 import { big, flag, list, maybe, number, object, oneOf, orElse, ShapeError, text } from './codec.ts';
 import type { Codec } from './codec.ts';
-import { deviceRecord } from './device-codecs.ts';
+import { containerRootfs, deviceRecord } from './device-codecs.ts';
 import { cause, condition, exitStatus, guestInfo, mode, phase, profile, resource, vmRef, vmSpec } from './record-codecs.ts';
 import { containerSpec, sandboxSpec } from './spec-codecs.ts';
 
@@ -40,6 +40,8 @@ const containerRecord: Codec<ContainerRecord> = object<ContainerRecord>({
   lower: text,
   lowerLayers: orElse(list(text), []),
   imageId: orElse(text, ''),
+  // There was no other way.
+  rootfs: orElse(containerRootfs, { kind: 'virtiofs', reason: '', disks: undefined }),
   logBase: object<ContainerRecord['logBase']>({ stdout: big, stderr: big }),
 });
 

@@ -14,7 +14,7 @@ export const sandboxSpec: Codec<SandboxSpec> = object<SandboxSpec>({
   sharedPidNamespace: flag,
   profile: text,
   overrides: dictionary(text),
-  workload: object<SandboxSpec['workload']>({ cpus: number, memoryBytes: number }),
+  workload: object<SandboxSpec['workload']>({ cpus: number, memoryBytes: number, images: orElse(flag, false) }),
   autoRemove: flag,
 });
 
@@ -55,6 +55,7 @@ export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({
   name: text,
   metadata: object<ContainerSpec['metadata']>({ name: text, attempt: number }),
   rootfs: rootfsSource,
+  rootfsMode: orElse(oneOf({ auto: true, block: true, virtiofs: true, '9p': true, none: true } as const), 'auto'),
   entrypoint: list(text),
   args: list(text),
   env: list(text),

@@ -27,6 +27,8 @@ export function profile(change: Partial<Profile> = {}): Profile {
     hugepages: false,
     pciePorts: 4,
     sharedFs: 'virtiofs',
+    blockRootfs: false,
+    writableSizeBytes: 10 * 1024 * MIB,
     virtiofsdPath: '/usr/lib/qemu/virtiofsd',
     virtiofsCache: 'auto',
     agent: 'viv-agent',
@@ -52,7 +54,7 @@ export function sandboxSpec(change: Partial<SandboxSpec> = {}): SandboxSpec {
     sharedPidNamespace: false,
     profile: '',
     overrides: {},
-    workload: { cpus: 0, memoryBytes: 0 },
+    workload: { cpus: 0, memoryBytes: 0, images: false },
     autoRemove: false,
     ...change,
   };
@@ -63,6 +65,7 @@ export function containerSpec(change: Partial<ContainerSpec> = {}): ContainerSpe
     name: '',
     metadata: { name: '', attempt: 0 },
     rootfs: { kind: 'image', name: 'busybox' },
+    rootfsMode: 'auto',
     mounts: [],
     devices: [],
     entrypoint: [],
@@ -136,6 +139,7 @@ export function containerRecord(change: Partial<ContainerRecord> = {}): Containe
     lower: '/images/busybox/rootfs',
     lowerLayers: [],
     imageId: '',
+    rootfs: { kind: 'virtiofs', reason: 'auto: virtiofs', disks: undefined },
     logBase: { stdout: 0n, stderr: 0n },
     ...change,
   };

@@ -1,3 +1,5 @@
+import type { deferred } from '../../src/base/abort.ts';
+import type { GuestProcess, ProcessKey } from '../../src/core/ports/agent.ts';
 import type { Cgroups } from '../../src/core/ports/cgroups.ts';
 import type { ProcessEnd, SupervisedProcess } from '../../src/core/ports/host.ts';
 import type { Metrics } from '../../src/core/ports/telemetry.ts';
@@ -36,3 +38,30 @@ export const SILENT: Metrics = {
   checkpointFailures: () => undefined,
   unsaved: () => undefined,
 };
+
+/** A process in a fake VM. */
+export interface FakeProcess {
+  readonly key: ProcessKey;
+  started: boolean;
+  paused: boolean;
+  output: string;
+  status: number | undefined;
+  oomKilled: boolean;
+  acked: bigint;
+  stdin: string;
+  changed: ReturnType<typeof deferred<undefined>>;
+}
+
+/** As its guest's agent tells of it. */
+export function told(process: FakeProcess): GuestProcess {
+  return {
+    key: process.key,
+    pid: process.started ? 7 : 0,
+    exit: process.status === undefined ? undefined : { status: process.status, atMs: 0, oomKilled: false },
+    terminal: false,
+    paused: process.paused,
+    stdout: { written: BigInt(process.output.length), acked: process.acked },
+    stderr: { written: 0n, acked: 0n },
+    stdinAccepted: BigInt(process.stdin.length),
+  };
+}

@@ -1,6 +1,6 @@
 import type { SandboxRecord } from '../../src/core/model/record.ts';
 import type { DomainEvent } from '../../src/core/model/events.ts';
-import type { AgentEvent, ContainerSetup, GuestAgent, GuestFeature, GuestProcess, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
+import type { AgentEvent, ContainerSetup, GuestAgent, GuestFeature, OutputEvent, ProcessKey, ProcessSetup } from '../../src/core/ports/agent.ts';
 import type { Failpoints } from '../../src/core/ports/failpoints.ts';
 import type { ProcessEnd } from '../../src/core/ports/host.ts';
 import type { VmEvent, VmSession, VmSpec } from '../../src/core/ports/hypervisor.ts';
@@ -13,6 +13,7 @@ import { Admission } from '../../src/daemon/services/admission.ts';
 import { Containers } from '../../src/daemon/services/container-operations.ts';
 import type { Deps } from '../../src/daemon/services/deps.ts';
 import { Devices } from '../../src/daemon/services/device-operations.ts';
+import type { ImageConfig } from '../../src/core/ports/storage.ts';
 import { EventHub } from '../../src/daemon/services/event-hub.ts';
 import { ExecLauncher } from '../../src/daemon/services/exec-launcher.ts';
 import { Places } from '../../src/daemon/services/places.ts';
@@ -24,7 +25,8 @@ import { MemoryJournal, MemoryLog } from './memory-keepers.ts';
 import { MemoryLogger } from './memory-logger.ts';
 import { profile } from './records.ts';
 import { deviceParts, FakeDevices } from './fake-devices.ts';
-import { endedProcess, memoryCgroups, SILENT } from './world-parts.ts';
+import { diskParts, FakeDisks } from './fake-disks.ts';
+import { endedProcess, memoryCgroups, SILENT, told, type FakeProcess } from './world-parts.ts';
 
 const ENDED: ProcessEnd = { kind: 'signalled', code: 0, signal: 9, atMs: 0, stderrTail: '', cpuMs: 0, maxRssKib: 0 };
 const ENCODER = new TextEncoder();
@@ -58,6 +60,8 @@ export class World {
   /** Says of the last guest that was connected to whether it is well. */
   healthOf: ((problem: string | undefined) => void) | undefined;
   profile = profile();
+  /** Which every name stands for. */
+  image: ImageConfig | undefined;
   bootId = 'boot-1';
   failpoints: Failpoints | undefined;
   generation = 0;
@@ -161,11 +165,12 @@ export class World {
         },
         remove: async () => undefined,
       },
+      ...diskParts(this),
       mounts: { resolve: async () => [], prepare: async () => { await this.at('mounts'); }, remove: async () => undefined },
       trash: { discard: async () => undefined, empty: () => undefined, settled: async () => undefined },
       logs: { open: async (directory) => this.#log(directory) },
       oci: {
-        resolve: async (source) => ({ source, lowers: ['/image'], image: undefined, bundleSpec: undefined }),
+        resolve: async (source) => ({ source, lowers: ['/image'], image: source.kind === 'image' ? this.image : undefined, bundleSpec: undefined }),
         container: async ({ spec }) => ({ spec: {}, forGuest: async ({ files }) => ({ mounts: files }), command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
         process: async ({ containerId, execId, exec }) => ({ containerId, execId, args: exec.command, env: [], cwd: '/', terminal: exec.tty, uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [] }),
         storages: () => [],
@@ -203,18 +208,6 @@ export interface TestServices {
   readonly recovery: Recovery;
 }
 
-interface FakeProcess {
-  readonly key: ProcessKey;
-  started: boolean;
-  paused: boolean;
-  output: string;
-  status: number | undefined;
-  oomKilled: boolean;
-  acked: bigint;
-  stdin: string;
-  changed: ReturnType<typeof deferred<undefined>>;
-}
-
 /** A VM and what runs in it. */
 export class FakeVm {
   readonly spec: VmSpec;
@@ -224,11 +217,13 @@ export class FakeVm {
   readonly ignored = new Set<number>();
   readonly processes = new Map<string, FakeProcess>();
   readonly devices: FakeDevices;
+  readonly disks: FakeDisks;
   readonly #ended = deferred<ProcessEnd>();
   #listener: (event: VmEvent) => void = () => undefined;
 
   constructor(spec: VmSpec, world: Pick<World, 'at'>) {
     this.spec = spec;
+    this.disks = new FakeDisks(world);
     this.devices = new FakeDevices(world, this.#ended.promise, (event) => { this.tell(event); });
   }
 
@@ -278,6 +273,7 @@ export class FakeVm {
       consoleSocket: '',
       consoleFiles: [],
       devices: this.devices,
+      disks: this.disks,
       ended: this.#ended.promise,
       onEvent: (listener) => { this.#listener = listener; },
       status: async () => (this.paused ? 'paused' : 'running'),
@@ -361,19 +357,6 @@ export class FakeVm {
       close: () => undefined,
     };
   }
-}
-
-function told(process: FakeProcess): GuestProcess {
-  return {
-    key: process.key,
-    pid: process.started ? 7 : 0,
-    exit: process.status === undefined ? undefined : { status: process.status, atMs: 0, oomKilled: false },
-    terminal: false,
-    paused: process.paused,
-    stdout: { written: BigInt(process.output.length), acked: process.acked },
-    stderr: { written: 0n, acked: 0n },
-    stdinAccepted: BigInt(process.stdin.length),
-  };
 }
 
 /** What a daemon that was killed would have got, nobody gets. */

@@ -23,7 +23,10 @@ describe('of release 0.1.0 is read:', () => {
     const { started, vmSpec, ...rest } = fullRecord();
     // It had none yet.
     const ports = { pciePorts: 0 };
-    const known = { ...rest, profile: { ...rest.profile, ...ports }, vmSpec: { ...vmSpec, ...ports }, devices: [], containers: rest.containers.map((container) => ({ ...container, lowerLayers: [], imageId: '', spec: { ...container.spec, mounts: [], devices: [] } })) };
+    const inShare = { kind: 'virtiofs', reason: '', disks: undefined };
+    const containers = rest.containers.map((container) => ({ ...container, lowerLayers: [], imageId: '', rootfs: inShare, spec: { ...container.spec, mounts: [], devices: [], rootfsMode: 'auto' } }));
+    const spec = { ...rest.spec, workload: { ...rest.spec.workload, images: false } };
+    const known = { ...rest, spec, profile: { ...rest.profile, ...ports }, vmSpec: { ...vmSpec, ...ports, diskController: false }, devices: [], containers };
     expect(started).toBe(true);
     expect(decodeRecord(golden('records/0.1.0.json'))).toEqual(known);
   });

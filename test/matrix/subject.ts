@@ -83,8 +83,8 @@ async function* once<T>(message: T): AsyncIterable<T> {
 
 /** What the cells are played on. */
 export interface Stage {
-  /** `plain`, and `shared` with a directory shared with the guest. */
-  readonly profiles: { readonly plain: string; readonly shared: string };
+  /** `plain`, `shared` with a directory shared with the guest, and `disks` with images on disks. */
+  readonly profiles: { readonly plain: string; readonly shared: string; readonly disks: string };
   /** A program that counts from 1, a line each, some times a second. */
   readonly witness: readonly string[];
   /** Where the daemon's directories are: in memory, hundreds of sandboxes do not wait for each other's fsyncs. */
@@ -134,7 +134,7 @@ const PREPARED_MS = 120_000;
 const SHARED_STEPS = new Set(['share', 'rootfs', 'mounts']);
 
 function profileOf({ at }: Cell): string {
-  return SHARED_STEPS.has(at) ? 'shared' : 'plain';
+  return at === 'disks' ? 'disks' : SHARED_STEPS.has(at) ? 'shared' : 'plain';
 }
 
 /** How often the way to the cell's own request passes its point: the witness is made and started before it, and what boots was booted before. */

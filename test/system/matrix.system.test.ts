@@ -12,8 +12,10 @@ const ONLY = process.env['VIVARIUM_MATRIX_ONLY'] ?? '';
 const PATIENT = 'boot_timeout = "60s"\ncreate_timeout = "120s"';
 const PLAIN = [`hypervisor_path = "${FAKE_VMM}"`, 'accelerator = "tcg"', 'shared_fs = "none"', 'memory = "64MiB"', 'memory_overhead = "0MiB"', PATIENT].join('\n');
 
-const FAKE: Stage = { profiles: { plain: PLAIN, shared: PLAIN.replace('"none"', '"virtiofs"') }, witness: ['counter', '1000'], parent: '/dev/shm', bootsAtOnce: 12 };
-const REAL: Stage = { profiles: { plain: PATIENT, shared: PATIENT }, witness: ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'], parent: tmpdir(), bootsAtOnce: 3 };
+const DISKS = 'block_rootfs = true\nwritable_size = "64MiB"';
+
+const FAKE: Stage = { profiles: { plain: PLAIN, shared: PLAIN.replace('"none"', '"virtiofs"'), disks: `${PLAIN}\n${DISKS}` }, witness: ['counter', '1000'], parent: '/dev/shm', bootsAtOnce: 12 };
+const REAL: Stage = { profiles: { plain: PATIENT, shared: PATIENT, disks: `${PATIENT}\nshared_fs = "none"\n${DISKS}` }, witness: ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done'], parent: tmpdir(), bootsAtOnce: 3 };
 
 /** One of each plan, where the real parts differ most from the fake ones. */
 const ON_QEMU = [
@@ -27,9 +29,11 @@ const ON_QEMU = [
   'recover before agent: killed, VM stopped',
   'recover after share: fails, VM healthy',
   'container-create after rootfs: killed, VM healthy',
+  'container-create after disks: killed, VM healthy',
   'container-create after agent_create: fails, VM healthy',
   'container-start after agent_start: killed, VM healthy',
   'container-delete before host: killed, VM healthy',
+  'container-delete after disks: killed, VM healthy',
   'device-attach after plug: killed, VM healthy',
   'device-attach before guest: fails, VM healthy',
   'device-detach after unplug: killed, VM healthy',

@@ -9,7 +9,7 @@ import { withSlowNotice } from '../format/slow-notice.ts';
 import type { CallTiming } from '../format/timings.ts';
 import { bundleHostname } from '../requests/bundle-hostname.ts';
 import type { ContainerFlags, SandboxFlags } from '../requests/container-flags.ts';
-import { containerSpec, seccompFile } from '../requests/container-spec.ts';
+import { containerSpec, sandboxNeeds, seccompFile } from '../requests/container-spec.ts';
 import { refuseSandboxFlags, sandboxSpec } from '../requests/sandbox-spec.ts';
 import { terminalSize } from '../stream/terminal.ts';
 import { reserveCidfile } from './cidfile.ts';
@@ -47,7 +47,7 @@ export async function createContainer(context: CommandContext, clients: Clients<
   const image = spec.rootfs?.$case === 'image' ? spec.rootfs.value : undefined;
   if (image !== undefined && policy === 'always') await fetchImage(context, image, policy);
   await using cidfile = await reserveCidfile(context, flags.cidfile);
-  await using sandbox = await provideSandbox(context, clients, flags);
+  await using sandbox = await provideSandbox(context, clients, flags, sandboxNeeds(spec));
   const begun = performance.now();
   const reply = await withImage(context, image, policy, () => withSlowNotice(context.host, 'creating container…', () => clients.containers.createContainer({
     requestId: context.requestId(),
@@ -74,12 +74,12 @@ interface ProvidedSandbox extends Removal {
   readonly timings: readonly CallTiming[];
 }
 
-async function provideSandbox(context: CommandContext, clients: Clients<'sandboxes'>, flags: CreateFlags): Promise<ProvidedSandbox> {
+async function provideSandbox(context: CommandContext, clients: Clients<'sandboxes'>, flags: CreateFlags, needs: ReturnType<typeof sandboxNeeds>): Promise<ProvidedSandbox> {
   if (flags.sandbox === '') throw new UsageError('--sandbox: the name is empty');
   if (flags.sandbox !== undefined) return { ...nothingToRemove, id: flags.sandbox, ours: false, mode: undefined, timings: [] };
   const begun = performance.now();
   const hostname = flags.hostname ?? (flags.bundle === undefined ? '' : await bundleHostname(resolve(context.cwd, flags.bundle)));
-  const spec = sandboxSpec({ ...flags, hostname }, { label: [], annotation: [], autoRemove: flags.rm === true });
+  const spec = sandboxSpec({ ...flags, hostname }, { label: [], annotation: [], autoRemove: flags.rm === true, ...needs });
   const reply = await withSlowNotice(context.host, 'creating sandbox…', () => clients.sandboxes.createSandbox({ requestId: context.requestId(), spec }));
   const { id } = required(reply.sandbox, 'CreateSandbox');
   const timing = { call: 'create sandbox', tookMs: performance.now() - begun, phases: reply.phases };

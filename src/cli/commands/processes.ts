@@ -64,6 +64,7 @@ function containerOptions(command: Command): Command {
     .option('--tmpfs <container[:options]>', 'memory of the guest; options size, mode, ro (many times)', collect, [])
     .option('--sandbox <sandbox>', 'join this sandbox instead of making one')
     .option('--rootfs <directory>', 'a directory of the daemon\'s host as root file system')
+    .option('--rootfs-mode <mode>', 'how it reaches the guest: auto (the default), block, virtiofs, 9p or none')
     .option('--bundle <directory>', 'an OCI bundle')
     .option('--entrypoint <command>', 'replace the image\'s entrypoint')
     .option('--pull <missing|always|never>', 'when to fetch the image from its registry', 'missing')

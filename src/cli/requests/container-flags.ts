@@ -13,6 +13,7 @@ export interface ContainerFlags {
   readonly memory?: string;
   readonly pidsLimit?: string;
   readonly rootfs?: string;
+  readonly rootfsMode?: string;
   readonly bundle?: string;
   readonly label: readonly string[];
   readonly annotation: readonly string[];

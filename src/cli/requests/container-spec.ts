@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { ContainerSpec, type ContainerResources, type SecuritySpec, type TtySize } from '../../gen/vivarium/v1/container.ts';
+import { ContainerSpec, RootfsMode, type ContainerResources, type SecuritySpec, type TtySize } from '../../gen/vivarium/v1/container.ts';
 import { commandAfter, splitEntrypoint } from '../args/command-line.ts';
 import { parseContainerDevices } from '../args/devices.ts';
 import { parseEnv, parseKeyValues } from '../args/key-values.ts';
@@ -33,6 +33,7 @@ export function containerSpec(inputs: ContainerInputs): ContainerSpec {
   return ContainerSpec.fromPartial({
     name: flags.name ?? '',
     rootfs,
+    rootfsMode: rootfsMode(flags.rootfsMode),
     entrypoint: splitEntrypoint(flags.entrypoint),
     args: command,
     env: parseEnv(flags.env, inputs.env),
@@ -59,6 +60,27 @@ function rootfsAndCommand({ flags, operands, cwd }: ContainerInputs): { rootfs: 
   const [image, ...rest] = operands;
   if (image === undefined) throw new UsageError('an image is missing', 'name one (viv image ls), or use --rootfs DIR or --bundle DIR');
   return { rootfs: { $case: 'image', value: image }, command: commandAfter(rest) };
+}
+
+const ROOTFS_MODES: Readonly<Record<string, RootfsMode>> = {
+  auto: RootfsMode.ROOTFS_MODE_AUTO,
+  block: RootfsMode.ROOTFS_MODE_BLOCK,
+  virtiofs: RootfsMode.ROOTFS_MODE_VIRTIOFS,
+  '9p': RootfsMode.ROOTFS_MODE_9P,
+  none: RootfsMode.ROOTFS_MODE_NONE,
+};
+
+function rootfsMode(text: string | undefined): RootfsMode {
+  if (text === undefined) return RootfsMode.ROOTFS_MODE_UNSPECIFIED;
+  const mode = Object.hasOwn(ROOTFS_MODES, text) ? ROOTFS_MODES[text] : undefined;
+  if (mode === undefined) throw new UsageError(`--rootfs-mode: there is no "${text}"`, `known are ${Object.keys(ROOTFS_MODES).join(', ')}`);
+  return mode;
+}
+
+/** What a sandbox that is made for it has to have: disks, and nothing shared where it needs no more. */
+export function sandboxNeeds(spec: ContainerSpec): { readonly disks: boolean; readonly images: boolean } {
+  const disks = spec.rootfs?.$case === 'image' && spec.rootfsMode === RootfsMode.ROOTFS_MODE_BLOCK;
+  return { disks, images: disks && !spec.mounts.some(({ kind }) => kind?.$case === 'bind') };
 }
 
 function resources(flags: ContainerFlags): ContainerResources {

@@ -10,6 +10,10 @@ export interface SandboxNaming {
   readonly label: readonly string[];
   readonly annotation: readonly string[];
   readonly autoRemove: boolean;
+  /** Its containers start from images and use nothing else of the host. */
+  readonly images?: boolean;
+  /** One of them comes on disks. */
+  readonly disks?: boolean;
 }
 
 /**
@@ -25,10 +29,11 @@ export function sandboxSpec(flags: SandboxFlags, naming: SandboxNaming): Sandbox
     annotations: parseKeyValues(naming.annotation, '--annotation'),
     namespaceOptions: { pid: pidMode(flags.pid) },
     profile: flags.profile ?? '',
-    overrides: parseKeyValues(flags.set, '--set'),
+    overrides: { ...(naming.disks === true && naming.images !== true ? { block_rootfs: 'true' } : {}), ...parseKeyValues(flags.set, '--set') },
     workload: {
       cpus: flags.cpus === undefined ? 0 : parsePositive(flags.cpus, '--cpus'),
       memoryBytes: flags.memory === undefined ? 0n : parseSize(flags.memory, '--memory'),
+      images: naming.images === true,
     },
     autoRemove: naming.autoRemove,
   });

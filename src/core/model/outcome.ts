@@ -44,7 +44,7 @@ export interface Mode {
   readonly profile: string;
 }
 
-export type RootfsKind = 'virtiofs' | 'none';
+export type RootfsKind = 'virtiofs' | 'block' | 'none';
 
 /** How a process ended. */
 export interface ExitStatus {

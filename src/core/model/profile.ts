@@ -26,6 +26,10 @@ export interface Profile {
   /** Devices that can be plugged in while it runs, each into a port of its own; a microvm has none. */
   readonly pciePorts: number;
   readonly sharedFs: 'virtiofs' | 'none';
+  /** The VM has a controller for disks of images, so that containers may have them as root file systems. */
+  readonly blockRootfs: boolean;
+  /** Of what a container on such a disk may write. */
+  readonly writableSizeBytes: number;
   readonly virtiofsdPath: string;
   readonly virtiofsCache: 'auto' | 'always' | 'none';
   readonly agent: 'viv-agent' | 'kata' | 'none';
@@ -61,6 +65,8 @@ export type ProfileKey =
   | 'hugepages'
   | 'pcie_ports'
   | 'shared_fs'
+  | 'block_rootfs'
+  | 'writable_size'
   | 'virtiofsd_path'
   | 'virtiofs_cache'
   | 'agent'

@@ -1,4 +1,5 @@
 import type { ExitStatus, Cause, Condition, Mode, Phase } from './outcome.ts';
+import type { ContainerRootfs } from './container-rootfs.ts';
 import type { DeviceRecord } from './device-spec.ts';
 import type { Profile } from './profile.ts';
 import type { ContainerSpec, SandboxSpec } from './sandbox-spec.ts';
@@ -32,6 +33,7 @@ export interface ContainerRecord {
   readonly lowerLayers: readonly string[];
   /** Of the pulled or imported image that it started from; empty: none. */
   readonly imageId: string;
+  readonly rootfs: ContainerRootfs;
   /** Where in its log the present life of its first process begins: a process's offsets start at 0, the log goes on. */
   readonly logBase: { readonly stdout: bigint; readonly stderr: bigint };
 }

@@ -1,3 +1,4 @@
+import type { RootfsMode } from './container-rootfs.ts';
 import type { DeviceWhat } from './device-spec.ts';
 
 /** What a caller wants of a sandbox, checked and frozen (daemon/api/convert makes it, nothing else). */
@@ -12,7 +13,12 @@ export interface SandboxSpec {
   readonly profile: string;
   readonly overrides: Readonly<Record<string, string>>;
   /** What its containers are going to ask for; 0: the profile's default. */
-  readonly workload: { readonly cpus: number; readonly memoryBytes: number };
+  readonly workload: {
+    readonly cpus: number;
+    readonly memoryBytes: number;
+    /** They start from images and use nothing else of the host, so that disks will do and nothing needs to be shared. */
+    readonly images: boolean;
+  };
   readonly autoRemove: boolean;
 }
 
@@ -87,6 +93,7 @@ export interface ContainerSpec {
   readonly name: string;
   readonly metadata: { readonly name: string; readonly attempt: number };
   readonly rootfs: RootfsSource;
+  readonly rootfsMode: RootfsMode;
   readonly entrypoint: readonly string[];
   readonly args: readonly string[];
   readonly env: readonly string[];

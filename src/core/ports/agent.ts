@@ -5,7 +5,7 @@ import type { WaitOptions } from './host.ts';
 export type OciSpec = Readonly<Record<string, unknown>>;
 
 export interface GuestStorage {
-  readonly driver: 'virtio-fs' | 'ephemeral' | 'overlayfs' | 'local' | 'bind';
+  readonly driver: 'virtio-fs' | 'scsi' | 'blk' | 'ephemeral' | 'overlayfs' | 'local' | 'bind';
   readonly source: string;
   readonly fstype: string;
   readonly options: readonly string[];

@@ -87,8 +87,8 @@ export interface ImageLibrary {
 
 /** One thing of the store that is no record. */
 export interface StoredPart {
-  readonly kind: 'layer' | 'blob' | 'partial' | 'work';
-  /** `sha256:…` of layers (chain id), blobs and partial blobs; a name in work/. */
+  readonly kind: 'layer' | 'blob' | 'partial' | 'work' | 'disk';
+  /** `sha256:…` of layers (chain id), blobs, partial blobs, and disks of pulled images; a name of other disks, and in work/. */
   readonly id: string;
   readonly path: string;
   readonly sizeBytes: number;

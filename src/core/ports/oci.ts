@@ -1,15 +1,24 @@
 import type { ContainerSpec, ExecSpec, RootfsSource } from '../model/sandbox-spec.ts';
 import type { ContainerNode, GuestStorage, OciSpec, ProcessSetup } from './agent.ts';
 import type { WaitOptions } from './host.ts';
+import type { ImageVolume } from './rootfs-disks.ts';
 import type { ResolvedSource } from './storage.ts';
+
+/** A root file system that the guest assembles of disks. */
+export interface GuestDiskRoot {
+  /** In the guest. */
+  readonly root: string;
+  readonly volumes: readonly ImageVolume[];
+}
 
 export interface ContainerTranslation {
   readonly spec: OciSpec;
   /**
    * As the agent gets it, once the root file system is mounted at `rootfs` on the host (undefined: it is not). `files` are mounted, each at its own
-   * path: those that the agent keeps for every container of its sandbox. `nodes` are devices of its own. INVALID_REQUEST for a user that the image does not have.
+   * path: those that the agent keeps for every container of its sandbox. `nodes` are devices of its own. With `disk` there is nothing to be made on the
+   * host, and `rootfs` has no more than etc/passwd and etc/group. INVALID_REQUEST for a user that the image does not have.
    */
-  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined; readonly nodes: readonly ContainerNode[] }) => Promise<OciSpec>;
+  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined; readonly disk?: GuestDiskRoot | undefined; readonly nodes: readonly ContainerNode[] }) => Promise<OciSpec>;
   /** Entrypoint and arguments, as they will run. */
   readonly command: readonly string[];
   readonly stopSignal: string;

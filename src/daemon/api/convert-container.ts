@@ -7,7 +7,7 @@ import type { Container, ContainerDevice as DeviceMessage, ContainerSpec as Cont
 import type { ContainerOperations, ContainerView } from '../services/facade.ts';
 import { bytes, durationFromNs, modeToWire, phasesToWire, timestamp } from './convert-common.ts';
 import { blockToWire } from './convert-device.ts';
-import { causeToWire, CONTAINER_STATES, OUTPUT_STREAMS } from './enums.ts';
+import { causeToWire, CONTAINER_STATES, OUTPUT_STREAMS, ROOTFS_MODES } from './enums.ts';
 
 export function containerToWire(view: ContainerView): Container {
   const { container, sandbox } = view;
@@ -21,7 +21,8 @@ export function containerToWire(view: ContainerView): Container {
     startedAt: timestamp(container.startedAtMs),
     finishedAt: timestamp(container.finishedAtMs),
     exit: container.exit === undefined ? undefined : exitToWire(container.exit),
-    mode: modeToWire(sandbox.mode),
+    mode: modeToWire(sandbox.mode === undefined ? undefined : { ...sandbox.mode, rootfs: container.rootfs.kind }),
+    rootfsReason: container.rootfs.reason,
     phases: phasesToWire(container.phases),
     command: [...container.command],
     logPath: view.logPath,
@@ -36,6 +37,7 @@ export function containerSpecToWire(spec: ContainerSpec): ContainerSpecMessage {
     name: spec.name,
     metadata: { ...spec.metadata },
     rootfs: rootfsToWire(spec.rootfs),
+    rootfsMode: ROOTFS_MODES[spec.rootfsMode],
     entrypoint: [...spec.entrypoint],
     args: [...spec.args],
     env: [...spec.env],

@@ -47,7 +47,7 @@ export function sandboxSpecToWire(spec: SandboxSpec): SandboxSpecMessage {
     namespaceOptions: { pid: spec.sharedPidNamespace ? NamespaceMode.NAMESPACE_MODE_SANDBOX : NamespaceMode.NAMESPACE_MODE_CONTAINER },
     profile: spec.profile,
     overrides: { ...spec.overrides },
-    workload: { cpus: spec.workload.cpus, memoryBytes: bytes(spec.workload.memoryBytes) },
+    workload: { cpus: spec.workload.cpus, memoryBytes: bytes(spec.workload.memoryBytes), images: spec.workload.images },
     autoRemove: spec.autoRemove,
   };
 }

@@ -1,9 +1,10 @@
 import { Cause as CauseValue } from '../../gen/vivarium/v1/common.ts';
 import type { Cause as CauseMessage } from '../../gen/vivarium/v1/common.ts';
-import { ContainerState as ContainerStateValue, OutputStream } from '../../gen/vivarium/v1/container.ts';
+import { ContainerState as ContainerStateValue, OutputStream, RootfsMode as RootfsModeValue } from '../../gen/vivarium/v1/container.ts';
 import { EventType as EventTypeValue } from '../../gen/vivarium/v1/event.ts';
 import { AuditState as AuditStateValue, CheckStatus } from '../../gen/vivarium/v1/host.ts';
 import { SandboxState as SandboxStateValue } from '../../gen/vivarium/v1/sandbox.ts';
+import type { RootfsMode } from '../../core/model/container-rootfs.ts';
 import type { EventType } from '../../core/model/events.ts';
 import type { Cause } from '../../core/model/outcome.ts';
 import type { ContainerState, SandboxState } from '../../core/model/record.ts';
@@ -33,6 +34,14 @@ export const CONTAINER_STATES = {
   unknown: ContainerStateValue.CONTAINER_STATE_UNKNOWN,
 } as const satisfies Record<ContainerState, number>;
 
+export const ROOTFS_MODES = {
+  auto: RootfsModeValue.ROOTFS_MODE_AUTO,
+  block: RootfsModeValue.ROOTFS_MODE_BLOCK,
+  virtiofs: RootfsModeValue.ROOTFS_MODE_VIRTIOFS,
+  '9p': RootfsModeValue.ROOTFS_MODE_9P,
+  none: RootfsModeValue.ROOTFS_MODE_NONE,
+} as const satisfies Record<RootfsMode, number>;
+
 export const OUTPUT_STREAMS = { stdout: OutputStream.OUTPUT_STREAM_STDOUT, stderr: OutputStream.OUTPUT_STREAM_STDERR } as const;
 
 export const AUDIT_STATES = {
@@ -57,11 +66,17 @@ export function eventTypeToWire(type: EventType): EventTypeValue {
 
 const SANDBOX_STATE_WORDS = inverse(SANDBOX_STATES);
 const CONTAINER_STATE_WORDS = inverse(CONTAINER_STATES);
+const ROOTFS_MODE_WORDS = inverse(ROOTFS_MODES);
 const EVENT_TYPE_WORDS: ReadonlyMap<number, EventType> = new Map(
   Object.entries(EventTypeValue)
     .filter(([name, value]) => name.startsWith('EVENT_TYPE_') && value > 0)
     .map(([name, value]) => [value, name.slice('EVENT_TYPE_'.length) as EventType]),
 );
+
+/** `auto` for UNSPECIFIED, undefined for numbers that this version does not know. */
+export function rootfsModeFromWire(value: number): RootfsMode | undefined {
+  return value === RootfsModeValue.ROOTFS_MODE_UNSPECIFIED ? 'auto' : ROOTFS_MODE_WORDS.get(value);
+}
 
 /** Undefined for UNSPECIFIED and for numbers that this version does not know. */
 export function sandboxStateFromWire(value: number): SandboxState | undefined {

@@ -1,10 +1,11 @@
+import type { RootfsMode } from '../../core/model/container-rootfs.ts';
 import type { ContainerResources, ContainerSpec, RootfsSource } from '../../core/model/sandbox-spec.ts';
 import type { ContainerState } from '../../core/model/record.ts';
 import type {
   ContainerResources as ResourcesMessage, ContainerSpec as ContainerSpecMessage, CreateContainerRequest, KillContainerRequest, ListContainersRequest,
 } from '../../gen/vivarium/v1/container.ts';
 import type { PageRequest } from '../services/facade.ts';
-import { containerStateFromWire } from './enums.ts';
+import { containerStateFromWire, rootfsModeFromWire } from './enums.ts';
 import { parsed } from './field-errors.ts';
 import type { FieldErrors } from './field-errors.ts';
 import {
@@ -60,6 +61,7 @@ function parseContainerSpec(errors: FieldErrors, field: string, spec: ContainerS
     name: checkNewName(errors, `${field}.name`, spec.name),
     metadata: parseMetadata(errors, `${field}.metadata`, spec),
     rootfs: parseRootfs(errors, field, spec.rootfs),
+    rootfsMode: parseRootfsMode(errors, `${field}.rootfs_mode`, spec.rootfsMode),
     entrypoint: checkArguments(errors, `${field}.entrypoint`, spec.entrypoint),
     args: checkArguments(errors, `${field}.args`, spec.args),
     env: checkEnvironment(errors, `${field}.env`, spec.env),
@@ -101,6 +103,12 @@ function parseRootfs(errors: FieldErrors, field: string, rootfs: ContainerSpecMe
   }
 }
 
+function parseRootfsMode(errors: FieldErrors, field: string, value: number): RootfsMode {
+  const mode = rootfsModeFromWire(value);
+  errors.check(mode !== undefined, field, `${value} is not a mode`);
+  return mode ?? 'auto';
+}
+
 function parseResources(errors: FieldErrors, field: string, message: ResourcesMessage | undefined): ContainerResources {
   if (message === undefined) return NO_RESOURCES;
   const shares = message.cpuShares;
@@ -120,7 +128,7 @@ const NO_RESOURCES: ContainerResources = Object.freeze({ cpus: 0, cpuShares: 0, 
 
 /** Stands in while the field errors of a request without spec are gathered; never leaves this file. */
 const NO_SPEC: ContainerSpec = {
-  name: '', metadata: { name: '', attempt: 0 }, rootfs: { kind: 'image', name: '' }, entrypoint: [], args: [], env: [], workingDir: '', user: '', tty: false, stdin: false,
+  name: '', metadata: { name: '', attempt: 0 }, rootfs: { kind: 'image', name: '' }, rootfsMode: 'auto', entrypoint: [], args: [], env: [], workingDir: '', user: '', tty: false, stdin: false,
   labels: {}, annotations: {}, resources: NO_RESOURCES,
   security: {
     privileged: false, capAdd: [], capDrop: [], readOnlyRootfs: false, noNewPrivileges: false, sysctls: {}, rlimits: [], maskedPaths: [], readonlyPaths: [], unmasked: false, seccompProfileJson: '',

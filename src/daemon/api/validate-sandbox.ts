@@ -111,6 +111,6 @@ function checkOverrides(errors: FieldErrors, field: string, overrides: Readonly<
 }
 
 function parseWorkload(errors: FieldErrors, field: string, message: Workload | undefined): SandboxSpec['workload'] {
-  if (message === undefined) return Object.freeze({ cpus: 0, memoryBytes: 0 });
-  return Object.freeze({ cpus: checkCpus(errors, `${field}.cpus`, message.cpus), memoryBytes: checkBytes(errors, `${field}.memory_bytes`, message.memoryBytes) });
+  if (message === undefined) return Object.freeze({ cpus: 0, memoryBytes: 0, images: false });
+  return Object.freeze({ cpus: checkCpus(errors, `${field}.cpus`, message.cpus), memoryBytes: checkBytes(errors, `${field}.memory_bytes`, message.memoryBytes), images: message.images });
 }

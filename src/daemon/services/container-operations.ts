@@ -1,7 +1,7 @@
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import { shortId } from '../../core/model/ids.ts';
 import type { ExitStatus, Phase } from '../../core/model/outcome.ts';
-import type { ContainerRecord, ContainerState } from '../../core/model/record.ts';
+import type { ContainerRecord, ContainerState, SandboxRecord } from '../../core/model/record.ts';
 import type { ContainerSpec, ExecSpec, TtySize } from '../../core/model/sandbox-spec.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
@@ -16,6 +16,7 @@ import { mustNotRest, mustRun, reachableAgent } from './guest-access.ts';
 import { hasLabels, page } from './pages.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
+import { decideRootfs, takeDisksOut } from './rootfs-runs.ts';
 import type { Registry } from './registry.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
 import { signalNumber } from './signals.ts';
@@ -59,14 +60,16 @@ export class Containers implements ContainerOperations {
     using resolving = this.#deps.resolving.enter();
     try {
       const prepared = await timer.time('prepare', () => prepare(unit, spec));
-      await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, id, name, spec, prepared) }));
+      const rootfs = decideRootfs({ sandbox, id, stateDir: unit.rootfsPlace().stateDir }, spec, { source: prepared.source, binds: prepared.mounts.length });
+      await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, { id, name, spec, rootfs }, prepared) }));
+      sandbox.diskUnits.settled(id);
       // From here on its record holds the image.
       resolving[Symbol.dispose]();
       this.addUnit(unit);
       await this.#make(unit, prepared, timer, options);
       const phases = timer.finishAs('container_create', this.#deps.metrics);
       await sandbox.actor.commit({ target: 'container', id, kind: 'created', patch: { phases } });
-      return { value: this.#view(unit), mode: sandbox.record.mode, phases };
+      return { value: this.#view(unit), mode: modeOf(unit), phases };
     } catch (error) {
       await this.#createFailed(unit, name);
       throw toDomainError(error).within({ sandboxId: sandbox.id, containerId: id });
@@ -77,7 +80,7 @@ export class Containers implements ContainerOperations {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
     await unit.serial.run(async () => { if (!startedSince(unit, options)) await this.#start(unit, timer, options); });
-    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finishAs('container_start', this.#deps.metrics) };
+    return { value: this.#view(unit), mode: modeOf(unit), phases: timer.finishAs('container_start', this.#deps.metrics) };
   }
 
   /** Those never started, and those that ran when the sandbox was stopped. */
@@ -105,7 +108,7 @@ export class Containers implements ContainerOperations {
         throw error;
       }
     });
-    return { value: this.#view(unit), mode: unit.sandbox.record.mode, phases: timer.finishAs('container_stop', this.#deps.metrics) };
+    return { value: this.#view(unit), mode: modeOf(unit), phases: timer.finishAs('container_stop', this.#deps.metrics) };
   }
 
   async kill(ref: string, signal: string, all: boolean, options: MutateOptions): Promise<void> {
@@ -144,6 +147,7 @@ export class Containers implements ContainerOperations {
     const { name, state } = unit.record;
     unit.inGuest = true;
     await removeFromGuest(unit).catch((error: unknown) => { unit.sandbox.log.debug({ error, container: unit.id }, 'the guest did not know it'); });
+    await takeDisksOut(unit);
     await removeFromHost(unit);
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: state === 'creating' ? 'create-failed' : 'deleted' });
     unit.sandbox.containers.delete(unit.id);
@@ -253,6 +257,7 @@ export class Containers implements ContainerOperations {
   }
 
   async #createFailed(unit: ContainerUnit, name: string): Promise<void> {
+    unit.sandbox.diskUnits.settled(unit.id);
     const leftOver = (error: unknown): void => { unit.sandbox.log.warn({ error, container: unit.id }, 'left over from a failed create'); };
     await detachOwned(unit, { force: true }).catch(leftOver);
     if (unit.exists) await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'create-failed' });
@@ -268,6 +273,7 @@ export class Containers implements ContainerOperations {
     if (ran && agent !== undefined) await run.step('kill', () => agent.signal({ containerId: unit.id, execId: undefined }, 9, true));
     await run.step('guest', () => removeFromGuest(unit));
     await run.step('devices', () => detachOwned(unit, { force }));
+    if (unit.record.rootfs.disks !== undefined) await run.step('disks', () => takeDisksOut(unit));
     await run.step('host', () => removeFromHost(unit));
     await lateHooks(unit, 'afterDelete');
     await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: 'deleted' });
@@ -322,12 +328,18 @@ export class Containers implements ContainerOperations {
   }
 }
 
+/** Its sandbox's, with its own root file system. */
+function modeOf({ sandbox, record }: ContainerUnit): SandboxRecord['mode'] {
+  const { mode } = sandbox.record;
+  return mode === undefined ? undefined : { ...mode, rootfs: record.rootfs.kind };
+}
+
 /** The same request has started it before; it may have ended since. */
 function startedSince({ record }: ContainerUnit, { attempt }: MutateOptions): boolean {
   return attempt?.begunAtMs !== undefined && record.startedAtMs !== undefined && record.startedAtMs >= attempt.begunAtMs;
 }
 
-function newContainer(deps: Deps, id: string, name: string, spec: ContainerSpec, prepared: Prepared): ContainerRecord {
+function newContainer(deps: Deps, { id, name, spec, rootfs }: Pick<ContainerRecord, 'id' | 'name' | 'spec' | 'rootfs'>, prepared: Prepared): ContainerRecord {
   return {
     id,
     name,
@@ -345,6 +357,7 @@ function newContainer(deps: Deps, id: string, name: string, spec: ContainerSpec,
     lower: prepared.source.lowers[0] ?? '',
     lowerLayers: prepared.source.lowers.slice(1),
     imageId: prepared.source.image?.pulled?.record.id ?? '',
+    rootfs,
     logBase: { stdout: 0n, stderr: 0n },
   };
 }

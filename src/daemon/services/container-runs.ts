@@ -11,6 +11,7 @@ import { attachWanted, mustMakeNodes, wantedDevices, type WantedDevice } from '.
 import type { ContainerUnit } from './container-unit.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
+import { provideRootfs, removeRootfs } from './rootfs-runs.ts';
 import { exitCodeOfStartFailure, startRefused } from './start-failure.ts';
 
 const SIGKILL = 9;
@@ -74,15 +75,15 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared & { re
   try {
     const place = unit.rootfsPlace();
     await deps.directories.make(place.stateDir);
-    undo.defer(() => deps.rootfs.remove(place));
-    const rootfs = sandbox.share === undefined ? undefined : await run.step('rootfs', () => deps.rootfs.prepare(place, prepared.source.lowers, options), options);
-    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs?.hostPath, nodes });
+    undo.defer(() => removeRootfs(unit, place));
+    const rootfs = await provideRootfs(unit, prepared.source, run, options);
+    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs.hostPath, disk: rootfs.disk, nodes });
     if (prepared.mounts.length > 0) {
       undo.defer(() => deps.mounts.remove(place));
       await run.step('mounts', () => deps.mounts.prepare(place, prepared.mounts, options), options);
     }
     undo.defer(() => agent.removeContainer(unit.id));
-    const setup = { containerId: unit.id, spec, storages: deps.oci.storages({ containerId: unit.id }), devices: nodes, sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
+    const setup = { containerId: unit.id, spec, storages: [...rootfs.storages, ...deps.oci.storages({ containerId: unit.id })], devices: nodes, sharedPidNamespace: sandbox.record.spec.sharedPidNamespace };
     await run.step('agent_create', () => agent.createContainer(setup, options), options);
     unit.inGuest = true;
     await run.step('hooks', () => deps.hooks.run('beforeStart', prepared.source, hookState(unit, spec), options), options);

@@ -8,6 +8,7 @@ import type { Failpoints } from '../../core/ports/failpoints.ts';
 import type { HypervisorDriver } from '../../core/ports/hypervisor.ts';
 import type { LogStore } from '../../core/ports/logs.ts';
 import type { HostHookRunner, OciTranslator } from '../../core/ports/oci.ts';
+import type { BlankDisks, ImageDisks } from '../../core/ports/rootfs-disks.ts';
 import type { HostMounts, RootfsDriver, ShareDriver, Trash } from '../../core/ports/storage.ts';
 import type { CheckpointStore } from '../../core/ports/stores.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
@@ -63,6 +64,8 @@ export interface Deps {
   readonly watchHealth: (agent: GuestAgent, onChange: (problem: string | undefined) => void) => HealthCheck;
   readonly shares: ShareDriver;
   readonly rootfs: RootfsDriver;
+  readonly imageDisks: ImageDisks;
+  readonly blankDisks: BlankDisks;
   readonly mounts: HostMounts;
   readonly trash: Trash;
   readonly logs: LogStore;

@@ -16,6 +16,11 @@ export function pluggedIn(record: SandboxRecord): NonNullable<AdoptOptions['plug
   return record.devices.filter(({ state }) => state !== 'kept').map(({ slot, spec, state }) => ({ slot, kind: spec.what.kind, settled: state === 'attached' }));
 }
 
+/** Disks of its containers' root file systems. Each comes and goes with its container, which settles it. */
+export function unitsOf(record: SandboxRecord): NonNullable<AdoptOptions['units']> {
+  return record.containers.flatMap(({ rootfs: { disks } }) => (disks === undefined ? [] : [disks.image.unit, disks.own.unit]));
+}
+
 /** The VMM tells of a device: whoever waits for it was told already, and its record follows, whether anybody asked or not. */
 export function deviceTold(unit: SandboxUnit, { kind, slot }: DeviceEvent): void {
   const device = unit.record.devices.find((candidate) => candidate.slot === slot && candidate.state !== 'kept');

@@ -8,6 +8,7 @@ import type { MutateOptions, Offsets, ProcessStream, ResumeOptions } from './fac
 import { recovered } from './guest-access.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
+import { usersPath } from './rootfs-runs.ts';
 import type { Registry } from './registry.ts';
 import { startRefused } from './start-failure.ts';
 
@@ -79,7 +80,7 @@ export class ExecLauncher {
     this.#check(container);
     const source = await container.source();
     const { hostname } = sandbox.record.spec;
-    const setup = await this.#deps.oci.process({ containerId: container.id, execId, hostname: hostname === '' ? sandbox.id.slice(-10) : hostname, spec: container.record.spec, exec: spec, source, rootfs: container.rootfsPath() });
+    const setup = await this.#deps.oci.process({ containerId: container.id, execId, hostname: hostname === '' ? sandbox.id.slice(-10) : hostname, spec: container.record.spec, exec: spec, source, rootfs: usersPath(container) });
     const agent = await (sandbox.agent?.get({ signal: options.signal }) ?? Promise.reject(new DomainError('AGENT_UNREACHABLE', 'the VM has ended', { sandboxId: sandbox.id })));
     try {
       // Not the caller's signal: a process that may run is a process that is watched.

@@ -108,7 +108,8 @@ export class ImageSweep {
     const described = new Set(records.flatMap(({ id, manifestDigest }) => [id, manifestDigest]));
     const unpacked = new Set(records.flatMap((record) => record.layers.map(({ digest }) => digest)));
     const unknown = this.#unreadable().length > 0;
-    return ({ kind, id }) => {
+    const { disks } = uses();
+    return ({ kind, id, path }) => {
       switch (kind) {
         case 'layer':
           return layers.has(id) ? 'needed' : unknown ? 'unknown' : 'needless';
@@ -116,6 +117,10 @@ export class ImageSweep {
           return unpacked.has(id) ? 'needless' : described.has(id) ? 'needed' : 'cache';
         case 'partial':
           return unpacked.has(id) ? 'needless' : 'cache';
+        case 'disk':
+          if (described.has(id) || disks.has(path)) return 'needed';
+          // Of an image that came with the installation, or an empty one: made again in a moment.
+          return id.startsWith('sha256:') ? (unknown ? 'unknown' : 'needless') : 'cache';
         case 'work':
           return 'needless';
       }

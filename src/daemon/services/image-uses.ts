@@ -7,6 +7,8 @@ export interface ImageUses {
   readonly images: ReadonlyMap<string, readonly string[]>;
   /** Chain ids. */
   readonly layers: ReadonlySet<string>;
+  /** Directories of images as disks. */
+  readonly disks: ReadonlySet<string>;
   /** Sandboxes whose records can't be read. */
   readonly unreadable: readonly string[];
 }
@@ -24,5 +26,6 @@ export function imageUses(records: readonly SandboxRecord[], unreadable: readonl
       if (hex !== undefined) layers.add(`sha256:${hex}`);
     }
   }
-  return { images, layers, unreadable };
+  const disks = records.flatMap(({ containers }) => containers.flatMap(({ rootfs }) => (rootfs.disks === undefined ? [] : [dirname(rootfs.disks.image.path)])));
+  return { images, layers, disks: new Set(disks), unreadable };
 }

@@ -12,7 +12,7 @@ const SHARE_TAG = 'kataShared';
 
 /** Everything that can be found wrong before a thing is touched is found here: profile, overrides, guest. */
 export async function newSandbox(deps: Deps, id: string, spec: SandboxSpec): Promise<SandboxRecord> {
-  const profile = deps.profiles.resolve(spec.profile === '' ? 'default' : spec.profile, spec.overrides);
+  const profile = forWorkload(deps.profiles.resolve(spec.profile === '' ? 'default' : spec.profile, spec.overrides), spec.workload);
   const size = vmSize(profile, spec.workload);
   const vmSpec = await vmSpecOf(deps, id, profile, size);
   const plan = planFor(deps, id, profile);
@@ -45,6 +45,11 @@ export async function newSandbox(deps: Deps, id: string, spec: SandboxSpec): Pro
   };
 }
 
+/** Containers that start from images and use nothing else of the host need disks, and no share. */
+function forWorkload(profile: Profile, { images }: SandboxSpec['workload']): Profile {
+  return images && profile.agent !== 'none' ? Object.freeze({ ...profile, sharedFs: 'none', blockRootfs: true }) : profile;
+}
+
 /** What is done to bring a sandbox up, and everything that it may leave on this host. */
 export function planFor(deps: Pick<Deps, 'places' | 'cgroups'>, id: string, profile: Profile, devices = 0): CreatePlan {
   return createPlan(profile, { runDir: deps.places.runDir(id), stateDir: deps.places.stateDir(id), cgroups: deps.cgroups.places(shortId(id)) }, devices);
@@ -71,6 +76,7 @@ async function vmSpecOf(deps: Deps, id: string, profile: Profile, size: ReturnTy
     image: profile.image,
     kernelParams: profile.kernelParams,
     sharedFs: profile.sharedFs === 'virtiofs' ? { socketPath: `${runDir}/fs.sock`, tag: SHARE_TAG } : undefined,
+    diskController: profile.agent !== 'none' && profile.blockRootfs,
     agentPort: profile.agent !== 'none',
     bootTimeoutMs: profile.bootTimeoutMs,
   };

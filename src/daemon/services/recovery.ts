@@ -8,7 +8,7 @@ import type { AgentHandle } from './agent-handle.ts';
 import { judgeProcess, type CauseOfEnd } from './cause-of-end.ts';
 import type { Containers } from './container-operations.ts';
 import type { Deps } from './deps.ts';
-import { pluggedIn, settleDevices } from './device-settle.ts';
+import { pluggedIn, settleDevices, unitsOf } from './device-settle.ts';
 import { foundExec } from './found-exec.ts';
 import { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
@@ -154,7 +154,7 @@ export class Recovery {
     }
     const run = new PlanRun(unit, 'recover', new PhaseTimer(deps.clock));
     const { vm, vmSpec } = before;
-    const session = await run.step('vmm', () => deps.hypervisor.adopt(vm, vmSpec, { plugged: pluggedIn(before) }));
+    const session = await run.step('vmm', () => deps.hypervisor.adopt(vm, vmSpec, { plugged: pluggedIn(before), units: unitsOf(before) }));
     if (session === undefined) {
       const { cause, detail } = await this.#judgeAbsent(unit, 'vmm');
       await this.#ended(unit, cause, `while the daemon was away, ${detail}`);

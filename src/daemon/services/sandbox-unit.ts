@@ -15,6 +15,7 @@ import { AgentHandle } from './agent-handle.ts';
 import { judge, judgeProcess } from './cause-of-end.ts';
 import type { RunOptions } from './change.ts';
 import type { Deps } from './deps.ts';
+import { DiskUnits } from './disk-units.ts';
 import { SandboxActor } from './sandbox-actor.ts';
 import { deviceTold, settleDevices } from './device-settle.ts';
 import { SilenceLimit } from './silence-limit.ts';
@@ -47,6 +48,9 @@ export class SandboxUnit {
   /** A pause of the VM waits for calls to its guest that are under way, and later calls wait for the pause. */
   readonly gate = new Gate();
   readonly hotplug: HotplugQueue;
+  readonly diskUnits = new DiskUnits();
+  /** Disks of root file systems come and go one at a time: one that a container leaves may be what the next needs. */
+  readonly diskChanges = new Serial();
   /** Ports in which the VMM has something that no record knows: not to be given away. */
   strangeSlots: readonly number[] = [];
   #run: LastRun | undefined;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { UsageError } from '../../../src/cli/cli-error.ts';
 import type { ContainerFlags, SandboxFlags } from '../../../src/cli/requests/container-flags.ts';
-import { containerSpec, seccompFile, type ContainerInputs } from '../../../src/cli/requests/container-spec.ts';
+import { containerSpec, sandboxNeeds, seccompFile, type ContainerInputs } from '../../../src/cli/requests/container-spec.ts';
 import { refuseSandboxFlags, sandboxSpec } from '../../../src/cli/requests/sandbox-spec.ts';
 import { ContainerSpec } from '../../../src/gen/vivarium/v1/container.ts';
 import { SandboxSpec } from '../../../src/gen/vivarium/v1/sandbox.ts';
@@ -22,6 +22,16 @@ test('with --rootfs or --bundle all operands are the command, and paths are made
   expect(spec({ bundle: '/b' }, [])).toMatchObject({ rootfs: { $case: 'bundlePath', value: '/b' }, args: [] });
   expect(() => spec({ bundle: '/b', rootfs: '/r' }, [])).toThrow(UsageError);
   expect(() => spec({}, [])).toThrow('an image is missing');
+});
+
+test('the way of the root file system shapes the sandbox that is made for it', () => {
+  const needs = (flags: object, operands = ['img']) => sandboxNeeds(spec(flags, operands));
+  expect(needs({})).toEqual({ disks: false, images: false });
+  expect(needs({ rootfsMode: 'block' })).toEqual({ disks: true, images: true });
+  expect(needs({ rootfsMode: 'block', volume: ['/srv:/data'] })).toEqual({ disks: true, images: false });
+  expect(needs({ rootfsMode: 'block', rootfs: '/r' })).toEqual({ disks: false, images: false });
+  expect(sandboxSpec({ set: [], dns: [], dnsSearch: [], dnsOption: [] }, { label: [], annotation: [], autoRemove: false, disks: true }).overrides).toEqual({ block_rootfs: 'true' });
+  expect(() => spec({ rootfsMode: 'nfs' }, ['img'])).toThrow('there is no "nfs"');
 });
 
 test('flags become the fields of the same meaning', () => {

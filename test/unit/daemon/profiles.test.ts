@@ -67,7 +67,7 @@ describe('overrides', () => {
     for (const key of ['kernel_params', 'Memory', 'mem', 'memory ', 'max_', 'allowed_overrides', '__proto__x']) {
       const error = refusal(() => applyOverrides(base, { [key]: '1' }));
       expect(error.reason).toBe('OVERRIDE_NOT_ALLOWED');
-      expect(error.details.facts).toMatchObject({ refused: key, allowed: 'cpus,max_cpus,memory,max_memory,accelerator' });
+      expect(error.details.facts).toMatchObject({ refused: key, allowed: 'cpus,max_cpus,memory,max_memory,accelerator,block_rootfs' });
     }
   });
 

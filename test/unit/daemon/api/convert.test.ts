@@ -25,7 +25,7 @@ const sandboxSpecs: fc.Arbitrary<SandboxSpecModel> = fc.record({
   sharedPidNamespace: fc.boolean(),
   profile: name,
   overrides: labels,
-  workload: fc.record({ cpus: fc.double({ min: 0, max: 1024, noNaN: true }), memoryBytes: size }),
+  workload: fc.record({ cpus: fc.double({ min: 0, max: 1024, noNaN: true }), memoryBytes: size, images: fc.boolean() }),
   autoRemove: fc.boolean(),
 });
 
