@@ -41,6 +41,8 @@ describe('guest-build', () => {
       .toEqual(['virtio_ring.ko', 'virtio.ko', 'virtio_pci.ko', 'virtio_console.ko', 'pvpanic.ko', 'pvpanic_pci.ko']);
     expect(inside(guest, '-i', '--to-stdout', 'lib/vivarium/modules.late').trim().split('\n').slice(-2))
       .toEqual(['/lib/vivarium/modules/dca.ko', '/lib/vivarium/modules/igb.ko flow=1']);
+    expect(inside(guest, '-i', '--to-stdout', 'lib/vivarium/modules.disks').trim().split('\n').map((path) => path.split('/').at(-1)))
+      .toEqual(['scsi_common.ko', 'scsi_mod.ko scan=manual', 'virtio_scsi.ko', 'sd_mod.ko', 'erofs.ko']);
     const manifest = JSON.parse(await readFile(join(guest, 'manifest.json'), 'utf8')) as Record<string, unknown>;
     expect(manifest).toMatchObject({ format: 1, name: 'default', kernelRelease: '6.1.0-1-test', modules: { builtin: ['ext4'] }, inputs: { init: { version: '1.2.3' } } });
   });

@@ -79,6 +79,7 @@ export class GuestFixture {
     const needs: Record<string, string> = {
       virtio_ring: '', virtio: 'virtio_ring', virtio_pci: 'virtio_ring,virtio', virtio_console: 'virtio', 'pvpanic-pci': 'pvpanic', pvpanic: '',
       fuse: '', virtiofs: 'fuse', overlay: '', 'virtio-rng': '', virtio_net: '', virtio_blk: '', virtio_balloon: '', virtio_mem: '',
+      scsi_common: '', scsi_mod: 'scsi_common', virtio_scsi: 'scsi_mod', sd_mod: 'scsi_mod',
       vmw_vsock_virtio_transport: '', erofs: '', igb: 'dca', dca: '',
     };
     for (const [name, depends] of Object.entries(needs)) {
