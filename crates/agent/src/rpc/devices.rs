@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::agent::Agent;
 use crate::boot::uevents::Uevents;
 use crate::devices::block;
+use crate::devices::function::{self, Function};
 use crate::devices::place::Place;
 use crate::devices::wait::{self, Found, ROOT};
 use crate::proto::vivarium::agent::v1 as agent;
@@ -32,11 +33,19 @@ fn told(Found { device, disk, node }: Found) -> agent::AwaitDeviceResponse {
     }
 }
 
+pub async fn await_function(agent: Rc<Agent>, request: agent::AwaitFunctionRequest) -> Result<agent::AwaitFunctionResponse> {
+    let (place, limit) = (Place::parse(&request.place)?, limit(request.timeout_ms));
+    agent.late.done().await;
+    let found = blocking(move || wait::for_function(&place, limit)).await?;
+    let Function { address, class, vendor, device, driver, nodes, interfaces } = found;
+    Ok(agent::AwaitFunctionResponse { pci_address: address, class_code: class, vendor, device, driver, nodes, interfaces })
+}
+
 pub async fn release_device(_: Rc<Agent>, request: agent::ReleaseDeviceRequest) -> Result<agent::ReleaseDeviceResponse> {
     let place = Place::parse(&request.place)?;
     blocking(move || {
-        let disk = place.find(Path::new(ROOT)).and_then(|device| block::of_device(&device));
-        disk.map_or(Ok(()), |disk| block::let_go(&Path::new("/dev").join(disk.name)))
+        let disks = place.find(Path::new(ROOT)).map(|device| function::disks_of(&device)).unwrap_or_default();
+        disks.iter().try_for_each(|disk| block::let_go(disk))
     })
     .await?;
     Ok(agent::ReleaseDeviceResponse {})

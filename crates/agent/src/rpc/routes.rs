@@ -120,6 +120,7 @@ fn of_guest(agent: &Rc<Agent>, method: &str, payload: Bytes) -> Result<Route> {
 fn of_devices(agent: &Rc<Agent>, method: &str, payload: Bytes) -> Result<Route> {
     match method {
         "AwaitDevice" => call(agent, payload, devices::await_device).map(Route::Wait),
+        "AwaitFunction" => call(agent, payload, devices::await_function).map(Route::Wait),
         "ReleaseDevice" => call(agent, payload, devices::release_device).map(Route::Work),
         "AwaitGone" => call(agent, payload, devices::await_gone).map(Route::Wait),
         _ => Err(Status::unimplemented(format!("unknown method {method:?}"))),
