@@ -32,6 +32,7 @@ export const TIMEOUTS_MS = {
   Ack: 30_000,
   // Above the guest's own limit for these (viv/devices.ts); the second writes out what the guest has cached.
   AwaitDevice: 15_000,
+  AwaitFunction: 15_000,
   ReleaseDevice: 60_000,
   AwaitGone: 15_000,
   WaitProcess: UNBOUNDED,

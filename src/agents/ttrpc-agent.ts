@@ -1,4 +1,4 @@
-import type { GuestDevice } from '../core/model/device-spec.ts';
+import type { GuestDevice, GuestFunction } from '../core/model/device-spec.ts';
 import { DomainError, toDomainError } from '../core/model/errors.ts';
 import type {
   AgentEvent, ContainerSetup, ContainerUsage, GuestAgent, GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey, ProcessSetup, SandboxSetup,
@@ -153,6 +153,10 @@ export abstract class TtrpcAgent implements GuestAgent {
   // The kata protocol has no such calls: its agents learn of a device with the container that gets it.
 
   async awaitDevice(_place: string, _options?: WaitOptions): Promise<GuestDevice> {
+    throw noDevices();
+  }
+
+  async awaitFunction(_place: string, _options?: WaitOptions): Promise<GuestFunction> {
     throw noDevices();
   }
 

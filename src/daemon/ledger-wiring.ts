@@ -21,6 +21,8 @@ import { nodeStorageFiles } from '../storage/storage-files.ts';
 import { TrashLedger } from '../storage/trash-ledger.ts';
 import { ImageLedger } from '../storage/images/image-ledger.ts';
 import type { Images } from './services/image-operations.ts';
+import { VfioLedger } from '../devices/vfio/vfio-ledger.ts';
+import type { VfioWiring } from './vfio-wiring.ts';
 import type { AuditedResource } from './services/audit-compare.ts';
 import { Audit } from './services/audit.ts';
 import { claimsOf } from './services/claims.ts';
@@ -38,10 +40,11 @@ export interface LedgerWiringParts {
   readonly images: Pick<Images, 'inventory' | 'sweep'>;
   readonly runner: ProcessRunner;
   readonly processes: ProcessTable;
+  readonly vfio: Pick<VfioWiring, 'marks' | 'binder'>;
 }
 
 /** One class a kind: a kind without its own does not compile. */
-export function wireLedger({ deps, mounter, runner, processes, images }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes' | 'images'>): Ledger {
+export function wireLedger({ deps, mounter, runner, processes, images, vfio }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes' | 'images' | 'vfio'>): Ledger {
   const { places, directories, trash, clock } = deps;
   const { marks, instance, trashDir } = places;
   const tree = new RunTree(marks);
@@ -58,6 +61,7 @@ export function wireLedger({ deps, mounter, runner, processes, images }: Pick<Le
     link: new LinkLedger(instance, runner),
     netns: new NetnsLedger(instance, mounter),
     cgroup: new CgroupLedger(instance, deps.cgroups.root),
+    vfio: new VfioLedger(vfio.marks, vfio.binder),
     directory: new DirectoryLedger({ marks, tree, removeTree, discard }),
     image: new ImageLedger({ inventory: () => images.inventory(), sweep: () => images.sweep() }),
     trash: new TrashLedger(trashDir, nodeStorageFiles(), trash),

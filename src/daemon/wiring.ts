@@ -129,7 +129,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
     guests: new BuiltGuests(config.guestDir, { exists: async (path) => existsSync(path), list: async (path) => listDirectory(path) }),
     admission: wireAdmission(config, await readHostMemory(), host.clock),
     places: new Places(config.root, config.run, parts.instance),
-    ...wireDevices(registry),
+    ...wireDevices(registry, vfio),
     cgroups: await wireCgroups(parts, host.clock),
     stopGraceMs: config.stopGrace,
     bootId,
@@ -139,7 +139,7 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
   const images = wireImages(config, storage.disk, { deps, registry });
-  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, metrics: parts.metrics });
+  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, vfio, metrics: parts.metrics });
   const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, vfio, images: storage.disk.images, runner: host.runner });
   return {
     services: { sandboxes: manager, containers, devices: new Devices(registry), events: deps.hub, host: hostOperations, guests: guestOperations, images },

@@ -18,6 +18,7 @@ export class BlockDriver implements DeviceDriver {
   }
 
   async prepare({ what }: DeviceSpec, options: WaitOptions = {}): Promise<HostDisk> {
+    if (what.kind !== 'block') throw new DomainError('INTERNAL', `${what.kind} is no kind of disk`);
     if (what.bus === 'virtio-scsi') throw new DomainError('UNSUPPORTED', 'there is no SCSI controller to plug a disk into', { remedy: 'use bus=virtio-blk' });
     if (what.aio === 'native' && what.cache !== 'direct') throw wrong('aio', 'native needs cache=direct: the kernel reads ahead of no cache then');
     const path = await this.#host.realPath(what.path).catch(refusedBySystem(what.path));

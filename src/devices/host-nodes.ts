@@ -1,5 +1,4 @@
 import type { BlockSpec, DeviceWhat } from '../core/model/device-spec.ts';
-import { DomainError } from '../core/model/errors.ts';
 import type { HostNodes } from '../core/ports/device.ts';
 import type { BlockHost } from './block-host.ts';
 
@@ -15,9 +14,7 @@ export class NodesOfHost implements HostNodes {
   }
 
   async resolve(path: string): Promise<DeviceWhat | undefined> {
-    if (path.startsWith('/dev/vfio/')) {
-      throw new DomainError('UNSUPPORTED', `${path} is a VFIO group, and there is no driver for VFIO devices`, { remedy: 'leave it out' });
-    }
+    if (path.startsWith('/dev/vfio/')) return { kind: 'vfio', device: path, mode: 'guest-kernel' };
     const facts = await this.#host.facts(path).catch(() => undefined);
     return facts?.kind === 'block' ? { ...PLAIN, path } : undefined;
   }

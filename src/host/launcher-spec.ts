@@ -21,7 +21,7 @@ export function launchSpecDocument(spec: LaunchSpec): Readonly<Record<string, un
     fds: spec.fds,
     console: spec.console,
     // A core file of a VMM holds the guest's memory.
-    rlimits: { core: 0 },
+    rlimits: { core: 0, ...spec.rlimits },
     oom_score_adj: spec.oomScoreAdj,
     umask: 0o077,
     ring_bytes: spec.ringBytes,

@@ -1,6 +1,7 @@
 import type { ContainerRootfs, RootfsDisk, RootfsDisks } from '../core/model/container-rootfs.ts';
-import type { BlockSpec, DeviceKind, DeviceRecord, DeviceSpec, DeviceWhat, GuestDevice, HostDevice, HostDisk } from '../core/model/device-spec.ts';
-import { byKind, flag, maybe, number, object, oneOf, orElse, text } from './codec.ts';
+import type { BlockSpec, DeviceKind, DeviceRecord, DeviceSpec, DeviceWhat, GuestDevice, GuestFunction, HostDevice, HostDisk } from '../core/model/device-spec.ts';
+import type { HostFunction, HostVfio, VfioSpec } from '../core/model/vfio-spec.ts';
+import { byKind, flag, list, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
 
 const format = oneOf({ raw: true, qcow2: true } as const);
@@ -18,12 +19,15 @@ export const deviceKinds = {
     discard: flag,
     serial: text,
   }),
+  vfio: object<VfioSpec>({ kind: oneOf({ vfio: true } as const), device: text, mode: oneOf({ 'guest-kernel': true, 'vfio': true } as const) }),
 } satisfies { readonly [Kind in DeviceKind]: Codec<Extract<DeviceWhat, { readonly kind: Kind }>> };
 
 const deviceSpec: Codec<DeviceSpec> = object<DeviceSpec>({ id: text, what: byKind<DeviceWhat>(deviceKinds) });
 
 const disk: Codec<HostDisk> = object<HostDisk>({ kind: oneOf({ disk: true } as const), path: text, identity: text, format, isDevice: flag, sizeBytes: number });
-const hostDevice: Codec<HostDevice> = byKind<HostDevice>({ disk });
+const hostFunction: Codec<HostFunction> = object<HostFunction>({ address: text, classCode: text, vendor: text, device: text, driver: text, numaNode: number, express: flag, barBytes: number });
+const vfio: Codec<HostVfio> = object<HostVfio>({ kind: oneOf({ vfio: true } as const), path: text, identity: text, group: number, functions: list(hostFunction) });
+const hostDevice: Codec<HostDevice> = byKind<HostDevice>({ disk, vfio });
 
 /** Records of the first days knew disks alone, and did not say so. */
 const host: Codec<HostDevice> = {
@@ -39,13 +43,15 @@ export const containerRootfs: Codec<ContainerRootfs> = object<ContainerRootfs>({
   disks: maybe(object<RootfsDisks>({ image: rootfsDisk, own: rootfsDisk })),
 });
 
+const guestFunction: Codec<GuestFunction> = object<GuestFunction>({ pciAddress: text, driver: text, nodes: list(text), interfaces: list(text) });
+
 export const deviceRecord: Codec<DeviceRecord> = object<DeviceRecord>({
   id: text,
   spec: deviceSpec,
   state: oneOf({ attaching: true, attached: true, unplugging: true, releasing: true, failed: true, kept: true } as const),
   slot: number,
   host,
-  guest: maybe(object<GuestDevice>({ pciAddress: text, path: text, sizeBytes: number })),
+  guest: maybe(object<GuestDevice>({ pciAddress: text, path: text, sizeBytes: number, functions: orElse(list(guestFunction), []) })),
   attachedAtMs: maybe(number),
   detail: text,
   owner: orElse(text, ''),

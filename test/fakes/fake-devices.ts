@@ -15,12 +15,13 @@ import type { DevicePlug, PluggedDevices, UnplugOutcome, VmDevices, VmEvent } fr
 export function deviceParts(world: { at(name: string): Promise<void> }, records: () => readonly SandboxRecord[]): Pick<Deps, 'devices' | 'hostNodes' | 'uses' | 'hotplugQueue'> {
   const prepare: DeviceDriver['prepare'] = async ({ what }) => {
     await world.at('prepare');
+    if (what.kind === 'vfio') return { kind: 'vfio', path: '/dev/vfio/16', identity: 'vfio:16', group: 16, functions: [{ address: '0000:01:00.0', classCode: '0200', vendor: '8086', device: '10c9', driver: 'igb', numaNode: -1, express: true, barBytes: 4096 }] };
     return { kind: 'disk', path: what.path, identity: `file:${what.path}`, format: 'raw', isDevice: false, sizeBytes: 1 << 20 };
   };
   const acquire = async (): Promise<void> => { await world.at('host'); };
   const release = async (): Promise<void> => { await world.at('release-host'); };
   const resolve: Deps['hostNodes']['resolve'] = async (path) => (path.startsWith('/dev/sd') ? diskSpec('', { path }).what : undefined);
-  return { devices: { block: { prepare, acquire, release } }, hostNodes: { resolve }, uses: new DeviceUses(records), hotplugQueue: () => new SerialHotplugQueue() };
+  return { devices: { block: { prepare, acquire, release }, vfio: { prepare, acquire, release } }, hostNodes: { resolve }, uses: new DeviceUses(records), hotplugQueue: () => new SerialHotplugQueue() };
 }
 
 /** The ports of a VM in memory, and the guest's view of them. Outlives the daemon, like its VM. */
@@ -84,7 +85,7 @@ export class FakeDevices implements VmDevices {
   /** Waits as a guest does: it is asked before the device comes. */
   async seen(place: string, signal: AbortSignal | undefined): Promise<GuestDevice> {
     const plug = await this.#until(() => [...this.plugged.values()].find(({ slot }) => placeOf(slot) === place), signal);
-    return { pciAddress: `0000:0${plug.slot + 1}:00.0`, path: `/dev/vd${'abcdefgh'.charAt(plug.slot)}`, sizeBytes: plug.host.sizeBytes };
+    return { pciAddress: `0000:0${plug.slot + 1}:00.0`, path: `/dev/vd${'abcdefgh'.charAt(plug.slot)}`, sizeBytes: plug.host.kind === 'disk' ? plug.host.sizeBytes : 0, functions: [] };
   }
 
   async gone(place: string, signal: AbortSignal | undefined): Promise<void> {

@@ -29,7 +29,7 @@ export function fullRecord(): SandboxRecord {
     vm: { driver: 'qemu', runDir: '/run/vivarium/s/d4e5f6f708', process: { pid: 42, startTime: '123456', bootId: 'boot' }, argv: ['/usr/bin/qemu-system-x86_64', '-nodefaults'] },
     guest: { agentVersion: '0.1.0', kernelRelease: '6.1.0', bootId: 'guest', memoryBytes: 200_000_000, cpus: 1 },
     resources: [{ kind: 'mount', name: '/run/vivarium/s/d4e5f6f708/shared', attributes: { peer: '1' } }],
-    devices: [deviceRecord({ slot: 2, guest: { pciAddress: '0000:03:00.0', path: '/dev/vda', sizeBytes: 1_048_576 }, attachedAtMs: 2_200, detail: 'all is well', owner: CONTAINER_ID })],
+    devices: [deviceRecord({ slot: 2, guest: { pciAddress: '0000:03:00.0', path: '/dev/vda', sizeBytes: 1_048_576, functions: [{ pciAddress: '0000:03:00.0', driver: 'virtio-pci', nodes: ['/dev/vda'], interfaces: ['eth1'] }] }, attachedAtMs: 2_200, detail: 'all is well', owner: CONTAINER_ID })],
     containers: [
       containerRecord({
         state: 'exited',

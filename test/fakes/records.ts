@@ -1,4 +1,4 @@
-import type { DeviceRecord, DeviceSpec } from '../../src/core/model/device-spec.ts';
+import type { DeviceRecord, BlockSpec, DeviceSpec } from '../../src/core/model/device-spec.ts';
 import type { Profile } from '../../src/core/model/profile.ts';
 import type { ContainerRecord, SandboxRecord } from '../../src/core/model/record.ts';
 import type { ContainerSpec, SandboxSpec } from '../../src/core/model/sandbox-spec.ts';
@@ -145,7 +145,7 @@ export function containerRecord(change: Partial<ContainerRecord> = {}): Containe
   };
 }
 
-export function diskSpec(id = 'd0', change: Partial<DeviceSpec['what']> = {}): DeviceSpec {
+export function diskSpec(id = 'd0', change: Partial<BlockSpec> = {}): DeviceSpec & { readonly what: BlockSpec } {
   return { id, what: { kind: 'block', path: `/disks/${id}.img`, format: undefined, readOnly: false, bus: 'virtio-blk', aio: 'threads', cache: 'writeback', discard: false, serial: '', ...change } };
 }
 

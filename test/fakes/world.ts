@@ -343,6 +343,10 @@ export class FakeVm {
         await world.at('await-device');
         return await this.devices.seen(place, options?.signal);
       },
+      awaitFunction: async (place, options) => {
+        await world.at('await-device');
+        return { pciAddress: (await this.devices.seen(place, options?.signal)).pciAddress, driver: 'igb', nodes: ['/dev/vdz'], interfaces: ['eth1'] };
+      },
       releaseDevice: async () => world.at('release-device'),
       awaitDeviceGone: async (place, options) => {
         await world.at('await-gone');

@@ -1,7 +1,7 @@
 import { spawn, execFileSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -28,6 +28,11 @@ import { startConversation } from '../../src/host/conversation.ts';
 import { ImageLedger } from '../../src/storage/images/image-ledger.ts';
 import { StoredImageParts } from '../../src/storage/images/image-parts.ts';
 import { TrashLedger } from '../../src/storage/trash-ledger.ts';
+import { VfioBinder } from '../../src/devices/vfio/binder.ts';
+import { BindingMarks } from '../../src/devices/vfio/binding-marks.ts';
+import { VfioLedger } from '../../src/devices/vfio/vfio-ledger.ts';
+import { FakePciHost } from '../fakes/pci-host.ts';
+import { MemoryLogger } from '../fakes/memory-logger.ts';
 import { StorageParts } from './storage-parts.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../target/x86_64-unknown-linux-gnu/release/viv-launcher');
@@ -301,6 +306,25 @@ describe('what has a name of the host', () => {
       expect(existsSync(join(mount, 'memory/vivarium', THEIRS, SHORT))).toBe(true);
     } finally {
       await rm(mount, { recursive: true });
+    }
+  });
+});
+
+describe('PCI functions of the host', () => {
+  it('are found by the file that was written before each was touched, and given back to their drivers', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'vv-vfio-ledger-'));
+    try {
+      const host = new FakePciHost(root);
+      await host.add({ address: '0000:01:00.0', group: 16, driver: 'igb' });
+      await host.driver('vfio-pci');
+      const marks = new BindingMarks(join(root, 'marks'), new SystemFiles(), (directory) => readdir(directory).catch(() => []));
+      const binder = new VfioBinder({ files: host, marks, bootId: 'boot', loadDriver: async () => undefined, log: new MemoryLogger() });
+      const ledger = new VfioLedger(marks, binder);
+      await binder.take(['0000:01:00.0'], { sandboxId: ID, deviceId: 'nic' });
+      expect(await findAndRemove(ledger)).toMatchObject({ name: '0000:01:00.0', attributes: { device: 'nic', driver: 'igb' } });
+      expect(await host.drivers()).toEqual(['0000:01:00.0 igb']);
+    } finally {
+      await rm(root, { recursive: true });
     }
   });
 });

@@ -101,6 +101,10 @@ export class NoAgent implements GuestAgent {
     throw refused('tell what is plugged in');
   }
 
+  async awaitFunction(): Promise<never> {
+    throw refused('tell what is plugged in');
+  }
+
   async releaseDevice(): Promise<void> {
     throw refused('let go of a device');
   }

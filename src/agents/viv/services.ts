@@ -12,6 +12,7 @@ export const VIV = {
   info: method(GuestServiceDefinition, GuestServiceDefinition.methods.info),
   listProcesses: method(GuestServiceDefinition, GuestServiceDefinition.methods.listProcesses),
   awaitDevice: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.awaitDevice),
+  awaitFunction: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.awaitFunction),
   releaseDevice: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.releaseDevice),
   awaitGone: method(DeviceServiceDefinition, DeviceServiceDefinition.methods.awaitGone),
 } as const;

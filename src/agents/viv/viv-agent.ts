@@ -1,4 +1,4 @@
-import type { GuestDevice } from '../../core/model/device-spec.ts';
+import type { GuestDevice, GuestFunction } from '../../core/model/device-spec.ts';
 import type { GuestFeature, GuestInfo, GuestProcess, OutputEvent, ProcessKey } from '../../core/ports/agent.ts';
 import type { Clock, WaitOptions } from '../../core/ports/host.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
@@ -10,14 +10,14 @@ import { orProtocolError } from '../ttrpc/message.ts';
 import { TtrpcAgent } from '../ttrpc-agent.ts';
 import type { Offsets } from './acks.ts';
 import { Acks } from './acks.ts';
-import { awaitDevice, awaitDeviceGone, releaseDevice } from './devices.ts';
+import { awaitDevice, awaitDeviceGone, awaitFunction, releaseDevice } from './devices.ts';
 import { toGuestExit } from './exit.ts';
 import { OutputStream } from './output-stream.ts';
 import { GUEST_SERVICE, VIV } from './services.ts';
 import { writeStdin } from './stdin.ts';
 
 /** The agent's own words for them (InfoResponse.features). One that it does not know is one that it has not. */
-const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names'], ['devices-v1', 'devices'], ['nodes-v1', 'nodes']]);
+const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names'], ['devices-v1', 'devices'], ['nodes-v1', 'nodes'], ['pci-v1', 'pci']]);
 
 export interface VivAgentDeps {
   readonly clock: Clock;
@@ -76,6 +76,10 @@ export class VivAgent extends TtrpcAgent {
 
   override async awaitDevice(place: string, options: WaitOptions = {}): Promise<GuestDevice> {
     return await awaitDevice(this.client, place, options);
+  }
+
+  override async awaitFunction(place: string, options: WaitOptions = {}): Promise<GuestFunction> {
+    return await awaitFunction(this.client, place, options);
   }
 
   override async releaseDevice(place: string, options: WaitOptions = {}): Promise<void> {

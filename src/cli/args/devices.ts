@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ContainerDevice } from '../../gen/vivarium/v1/container.ts';
 import { UsageError } from '../cli-error.ts';
+import { parseVfioDevice } from './vfio-device.ts';
 import { parseBlockDevice } from './block-device.ts';
 
 const PERMISSIONS = /^[rwm]{1,3}$/;
@@ -8,16 +9,16 @@ const PERMISSIONS = /^[rwm]{1,3}$/;
 const CDI = /^[A-Za-z0-9][A-Za-z0-9.-]*\/[A-Za-z0-9][A-Za-z0-9_-]*=.+$/;
 /** What a name before a colon would need. */
 const MISSING: Readonly<Record<string, string>> = {
-  'vfio': 'a driver for VFIO devices',
   'vfio-ap': 'a driver for VFIO devices of s390x',
   'vhost-user-blk': 'a driver for vhost-user devices',
 };
-const FORMS = 'write it as /dev/NAME[:PATH[:rwm]] or block:PATH[,target=PATH,permissions=rwm,…]';
+const FORMS = 'write it as /dev/NAME[:PATH[:rwm]], block:PATH[,target=PATH,permissions=rwm,…], vfio:ADDRESS or /dev/vfio/GROUP';
 
 /**
  * The devices that `--device` asks for:
  *
  *     /dev/NAME[:CONTAINER_PATH[:PERMISSIONS]]     a block device of the host is plugged in as a disk; anything else is the guest's own
+ *     vfio:ADDRESS[,mode=guest-kernel|vfio], /dev/vfio/GROUP     a PCI device of the host, with all of its IOMMU group
  *     block:PATH[,target=CONTAINER_PATH][,permissions=rwm][,format=…,ro,…]
  *
  * @throws {UsageError} for what is written wrong, and for kinds that are not there, with what they lack
@@ -27,6 +28,8 @@ export function parseContainerDevices(texts: readonly string[], cwd: string): Co
 }
 
 function parseContainerDevice(text: string, cwd: string): ContainerDevice {
+  const vfio = parseVfioDevice(text);
+  if (vfio !== undefined) return { containerPath: '', permissions: '', kind: { $case: 'vfio', value: vfio } };
   if (text.startsWith('/')) return parseNode(text);
   const kind = text.slice(0, Math.max(0, text.indexOf(':')));
   if (kind === 'block' && text !== 'block:') return parseBlock(text.slice('block:'.length), cwd);

@@ -11,9 +11,9 @@ export function portAddress(port: number): string {
   return `${(FIRST_SLOT + Math.floor(port / FUNCTIONS)).toString(16)}.${port % FUNCTIONS}`;
 }
 
-/** Where the guest finds the device in a port: slots and functions on the way from the root complex down (proto/vivarium/agent/v1/device.proto). */
-export function placeOf(port: number): string {
-  return `${portAddress(port)}/00.0`;
+/** Where the guest finds a function of the device in a port: slots and functions on the way from the root complex down (proto/vivarium/agent/v1/device.proto). */
+export function placeOf(port: number, part = 0): string {
+  return `${portAddress(port)}/00.${part}`;
 }
 
 /** The ports of one VM, and what is in each. A value: every change is a new map. */

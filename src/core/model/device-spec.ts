@@ -1,3 +1,5 @@
+import type { HostVfio, VfioSpec } from './vfio-spec.ts';
+
 export type BlockFormat = 'raw' | 'qcow2';
 export type BlockBus = 'virtio-blk' | 'virtio-scsi';
 export type BlockAio = 'threads' | 'native' | 'io_uring';
@@ -20,7 +22,7 @@ export interface BlockSpec {
 }
 
 /** Every kind of device that can be plugged in: one member a kind, one driver each in `src/devices` and in the hypervisor's room. */
-export type DeviceWhat = BlockSpec;
+export type DeviceWhat = BlockSpec | VfioSpec;
 export type DeviceKind = DeviceWhat['kind'];
 
 /** What a caller wants plugged in, checked and frozen. */
@@ -43,15 +45,28 @@ export interface HostDisk {
 }
 
 /** What stands behind a device on the host. Every member has a `path` (what a person calls it) and an `identity` (one for each thing, whatever it is called). */
-export type HostDevice = HostDisk;
+export type HostDevice = HostDisk | HostVfio;
+
+/** What the guest made of one function of a PCI device. */
+export interface GuestFunction {
+  readonly pciAddress: string;
+  /** Empty: none of its drivers has it. */
+  readonly driver: string;
+  /** `/dev/vda`; in their order. */
+  readonly nodes: readonly string[];
+  /** `eth0` */
+  readonly interfaces: readonly string[];
+}
 
 /** What the guest says of a device that it has. */
 export interface GuestDevice {
   /** `0000:01:00.0` */
   readonly pciAddress: string;
-  /** `/dev/vda` */
+  /** `/dev/vda`; empty: it made no node of it. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Of a PCI device that was passed on. */
+  readonly functions: readonly GuestFunction[];
 }
 
 export type DeviceState = 'attaching' | 'attached' | 'unplugging' | 'releasing' | 'failed' | 'kept';
@@ -75,13 +90,13 @@ export interface DeviceRecord {
 
 /** Many sandboxes may have what is only read; anything else is one sandbox's alone. */
 export function isOnlyRead(what: DeviceWhat): boolean {
-  return what.readOnly;
+  return what.kind === 'block' && what.readOnly;
 }
 
 /** 20 bytes are what virtio-blk has room for. */
 const SERIAL_BYTES = 20;
 
 /** What the guest sees as the disk's serial number. */
-export function serialOf({ id, what }: DeviceSpec): string {
-  return what.serial === '' ? id.slice(0, SERIAL_BYTES) : what.serial;
+export function serialOf(id: string, { serial }: BlockSpec): string {
+  return serial === '' ? id.slice(0, SERIAL_BYTES) : serial;
 }

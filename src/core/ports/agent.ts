@@ -1,4 +1,4 @@
-import type { GuestDevice } from '../model/device-spec.ts';
+import type { GuestDevice, GuestFunction } from '../model/device-spec.ts';
 import type { WaitOptions } from './host.ts';
 
 /** An OCI runtime spec (runtime-spec 1.0), as far as we make and send it. */
@@ -84,10 +84,10 @@ export interface GuestInfo {
 
 /**
  * What our daemon may ask of an agent beyond the kata protocol, and what not every agent that is out there can do: guests outlive upgrades of the daemon.
- * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox. `devices`: it tells what is plugged into its guest.
+ * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox. `devices`: it tells what is plugged into its guest; `pci`: of PCI devices of any kind as well.
  * `nodes`: it makes device nodes for containers, with rules of who may open what.
  */
-export type GuestFeature = 'names' | 'devices' | 'nodes';
+export type GuestFeature = 'names' | 'devices' | 'nodes' | 'pci';
 
 export interface GuestProcess {
   readonly key: ProcessKey;
@@ -164,6 +164,8 @@ export interface GuestAgent {
   writeStdin(key: ProcessKey, offset: bigint, data: Uint8Array, eof: boolean, options?: WaitOptions): Promise<bigint>;
   /** Resolves once the guest has a disk at this place (machine/slot-map.ts). DEADLINE with what it saw instead. The three need the feature `devices`. */
   awaitDevice(place: string, options?: WaitOptions): Promise<GuestDevice>;
+  /** Resolves once the guest has a PCI function of any kind at this place, and its driver had the time to take it. DEADLINE. Needs the feature `pci`. */
+  awaitFunction(place: string, options?: WaitOptions): Promise<GuestFunction>;
   /** What was written to the device is on it, and nothing in the guest holds it; DEVICE_IN_USE otherwise. */
   releaseDevice(place: string, options?: WaitOptions): Promise<void>;
   /** Resolves once the guest has nothing at this place. DEADLINE. */

@@ -13,9 +13,9 @@ export interface DeviceDriver {
    */
   prepare(spec: DeviceSpec, options?: WaitOptions): Promise<HostDevice>;
   /** Takes it from the host. Any number of times: what is done already counts as done. HOST_RESOURCE, DEVICE_IN_USE. */
-  acquire(device: DeviceRecord, options?: WaitOptions): Promise<void>;
+  acquire(device: DeviceRecord, sandboxId: string, options?: WaitOptions): Promise<void>;
   /** The host has it back as it was. Any number of times, after an `acquire` that was never begun, broke off or is over. */
-  release(device: DeviceRecord): Promise<void>;
+  release(device: DeviceRecord, sandboxId: string): Promise<void>;
 }
 
 /** What a path in /dev stands for on the host. */

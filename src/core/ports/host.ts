@@ -147,6 +147,8 @@ export interface LaunchSpec {
   readonly cgroups?: readonly string[];
   readonly fds?: readonly { readonly name: string; readonly kind: 'unix_listen' | 'open'; readonly path: string; readonly mode?: number; readonly flags?: string }[];
   readonly console?: boolean;
+  /** Soft and hard limit alike; a host that grants less is no reason not to start. */
+  readonly rlimits?: Readonly<Record<string, number>>;
   readonly oomScoreAdj?: number;
   readonly ringBytes?: number;
 }

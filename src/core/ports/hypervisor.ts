@@ -157,8 +157,8 @@ export interface LaunchOptions extends WaitOptions {
 }
 
 export interface AdoptOptions extends WaitOptions {
-  /** What its record says is in its ports; of one that is not settled the VMM may or may not have it. */
-  readonly plugged?: readonly { readonly slot: number; readonly kind: DeviceKind; readonly settled: boolean }[];
+  /** What its record says is in its ports, with how many functions; of one that is not settled the VMM may or may not have it. */
+  readonly plugged?: readonly { readonly slot: number; readonly kind: DeviceKind; readonly functions: number; readonly settled: boolean }[];
   /** Numbers of disks on its controller, of which the VMM may or may not have each. */
   readonly units?: readonly number[];
 }

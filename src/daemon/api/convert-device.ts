@@ -1,9 +1,10 @@
-import type { BlockAio, BlockBus, BlockCache, BlockFormat, BlockSpec, DeviceRecord, DeviceState } from '../../core/model/device-spec.ts';
+import type { BlockAio, BlockBus, BlockCache, BlockFormat, BlockSpec, DeviceRecord, DeviceSpec, DeviceState } from '../../core/model/device-spec.ts';
 import { serialOf } from '../../core/model/device-spec.ts';
+import type { VfioMode, VfioSpec } from '../../core/model/vfio-spec.ts';
 import {
-  BlockAio as AioValue, BlockBus as BusValue, BlockCache as CacheValue, BlockFormat as FormatValue, DeviceState as StateValue,
+  BlockAio as AioValue, BlockBus as BusValue, BlockCache as CacheValue, BlockFormat as FormatValue, DeviceState as StateValue, VfioMode as VfioModeValue,
 } from '../../gen/vivarium/v1/device.ts';
-import type { BlockDevice, Device } from '../../gen/vivarium/v1/device.ts';
+import type { BlockDevice, Device, DeviceFunction, DeviceSpec as DeviceSpecMessage, VfioDevice } from '../../gen/vivarium/v1/device.ts';
 import { bytes, timestamp } from './convert-common.ts';
 
 /** Model word → wire number, each total by its type. */
@@ -16,6 +17,7 @@ const STATES = {
   kept: StateValue.DEVICE_STATE_KEPT,
 } as const satisfies Record<DeviceState, number>;
 
+export const VFIO_MODES = { 'guest-kernel': VfioModeValue.VFIO_MODE_GUEST_KERNEL, 'vfio': VfioModeValue.VFIO_MODE_VFIO } as const satisfies Record<VfioMode, number>;
 export const BLOCK_FORMATS = { raw: FormatValue.BLOCK_FORMAT_RAW, qcow2: FormatValue.BLOCK_FORMAT_QCOW2 } as const satisfies Record<BlockFormat, number>;
 export const BLOCK_BUSES = { 'virtio-blk': BusValue.BLOCK_BUS_VIRTIO_BLK, 'virtio-scsi': BusValue.BLOCK_BUS_VIRTIO_SCSI } as const satisfies Record<BlockBus, number>;
 export const BLOCK_AIOS = { threads: AioValue.BLOCK_AIO_THREADS, native: AioValue.BLOCK_AIO_NATIVE, io_uring: AioValue.BLOCK_AIO_IO_URING } as const satisfies Record<BlockAio, number>;
@@ -28,17 +30,39 @@ export function deviceToWire(sandboxId: string, device: DeviceRecord): Device {
   return {
     id,
     sandboxId,
-    spec: { id, kind: { $case: 'block', value: blockToWire(spec.what, serialOf(spec)) } },
+    spec: specToWire(spec),
     state: STATES[state],
     pciAddress: guest?.pciAddress ?? '',
     guestPath: guest?.path ?? '',
-    sizeBytes: bytes(host.sizeBytes),
+    sizeBytes: bytes(host.kind === 'disk' ? host.sizeBytes : 0),
     attachedAt: timestamp(attachedAtMs),
     detail,
     hostPath: host.path,
-    format: BLOCK_FORMATS[host.format],
+    format: host.kind === 'disk' ? BLOCK_FORMATS[host.format] : FormatValue.BLOCK_FORMAT_UNSPECIFIED,
     containerId: owner,
+    functions: functionsToWire(device),
   };
+}
+
+function specToWire({ id, what }: DeviceSpec): DeviceSpecMessage {
+  switch (what.kind) {
+    case 'block':
+      return { id, kind: { $case: 'block', value: blockToWire(what, serialOf(id, what)) } };
+    case 'vfio':
+      return { id, kind: { $case: 'vfio', value: vfioToWire(what) } };
+  }
+}
+
+export function vfioToWire({ device, mode }: VfioSpec): VfioDevice {
+  return { device, mode: VFIO_MODES[mode] };
+}
+
+function functionsToWire({ host, guest }: DeviceRecord): DeviceFunction[] {
+  if (host.kind !== 'vfio') return [];
+  return host.functions.map(({ address, driver, classCode, vendor, device }, part) => {
+    const seen = guest?.functions[part];
+    return { hostAddress: address, hostDriver: driver, classCode, vendor, device, guestAddress: seen?.pciAddress ?? '', guestDriver: seen?.driver ?? '', nodes: [...(seen?.nodes ?? [])], interfaces: [...(seen?.interfaces ?? [])] };
+  });
 }
 
 /** What was asked for; the serial as the guest sees it. */

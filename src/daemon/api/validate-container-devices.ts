@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { ContainerDevice } from '../../core/model/sandbox-spec.ts';
 import type { ContainerDevice as DeviceMessage } from '../../gen/vivarium/v1/container.ts';
 import type { FieldErrors } from './field-errors.ts';
-import { checkBlock } from './validate-device.ts';
+import { checkBlock, checkVfio } from './validate-device.ts';
 import { checkAbsolutePath } from './validate-fields.ts';
 
 const MOST = 64;
@@ -37,8 +37,11 @@ function parseDevice(errors: FieldErrors, at: string, { containerPath, permissio
     }
     case 'block':
       return Object.freeze({ ...common, what: checkBlock(errors, `${at}.block`, kind.value) });
+    case 'vfio':
+      errors.check(containerPath === '', `${at}.container_path`, 'must be empty: the nodes have the names that the guest gives them');
+      return Object.freeze({ ...common, what: checkVfio(errors, `${at}.vfio`, kind.value) });
     case undefined:
-      errors.add(`${at}.kind`, 'one of node and block is required');
+      errors.add(`${at}.kind`, 'one of node, block and vfio is required');
       return undefined;
   }
 }

@@ -1,11 +1,14 @@
-import type { BlockSpec, DeviceSpec } from '../../core/model/device-spec.ts';
-import type { AttachDeviceRequest, BlockDevice, DetachDeviceRequest, GetDeviceRequest } from '../../gen/vivarium/v1/device.ts';
-import { BLOCK_AIOS, BLOCK_BUSES, BLOCK_CACHES, BLOCK_FORMATS } from './convert-device.ts';
+import type { BlockSpec, DeviceSpec, DeviceWhat } from '../../core/model/device-spec.ts';
+import type { VfioSpec } from '../../core/model/vfio-spec.ts';
+import type { VfioDevice, AttachDeviceRequest, BlockDevice, DetachDeviceRequest, GetDeviceRequest } from '../../gen/vivarium/v1/device.ts';
+import { BLOCK_AIOS, BLOCK_BUSES, BLOCK_CACHES, BLOCK_FORMATS, VFIO_MODES } from './convert-device.ts';
 import { parsed } from './field-errors.ts';
 import type { FieldErrors } from './field-errors.ts';
 import { checkAbsolutePath, checkReference, checkRequestId } from './validate-fields.ts';
 
 const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
+/** What discovery makes of it is another matter: only what could be none of the forms is refused here. */
+const VFIO = /^(?:[0-9a-fA-F:.]{7,16}|\/dev\/vfio\/[a-z0-9/-]{1,40}|\/sys\/[\x21-\x7e]{1,400})$/;
 const SERIAL = /^[\x21-\x7e]{0,20}$/;
 
 export function parseAttachDevice(request: AttachDeviceRequest): { readonly ref: string; readonly requestId: string; readonly spec: DeviceSpec } {
@@ -33,9 +36,10 @@ function checkDeviceId(errors: FieldErrors, field: string, value: string): strin
   return value;
 }
 
-function checkKind(errors: FieldErrors, { device }: AttachDeviceRequest): BlockSpec {
+function checkKind(errors: FieldErrors, { device }: AttachDeviceRequest): DeviceWhat {
   if (device?.kind?.$case === 'block') return checkBlock(errors, 'device.block', device.kind.value);
-  errors.add('device.kind', 'is required: block');
+  if (device?.kind?.$case === 'vfio') return checkVfio(errors, 'device.vfio', device.kind.value);
+  errors.add('device.kind', 'is required: block or vfio');
   return checkBlock(errors, 'device.block', { path: '/', format: 0, readOnly: false, bus: 0, aio: 0, cache: 0, discard: false, serial: '' });
 }
 
@@ -53,6 +57,12 @@ export function checkBlock(errors: FieldErrors, field: string, block: BlockDevic
     discard: block.discard,
     serial: block.serial,
   });
+}
+
+/** Whether there is such a device is the host's to say. */
+export function checkVfio(errors: FieldErrors, field: string, { device, mode }: VfioDevice): VfioSpec {
+  errors.check(VFIO.test(device), `${field}.device`, 'must be an address (0000:01:00.0), a group (/dev/vfio/16) or a directory below /sys');
+  return Object.freeze<VfioSpec>({ kind: 'vfio', device, mode: word(errors, `${field}.mode`, VFIO_MODES, mode, 'guest-kernel') });
 }
 
 /** 0 is the default; a number that this version does not know is refused. */

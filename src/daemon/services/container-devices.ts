@@ -43,9 +43,17 @@ export async function attachWanted(unit: ContainerUnit, wanted: readonly WantedD
   const nodes: ContainerNode[] = [];
   for (const { request, plug } of wanted) {
     if (plug !== undefined) await attachInTurn(unit.sandbox, { spec: plug, owner: unit.id }, options);
-    nodes.push(nodeOf(unit.sandbox, request, plug));
+    nodes.push(...nodesOf(unit.sandbox, request, plug));
   }
   return nodes;
+}
+
+function nodesOf(sandbox: SandboxUnit, request: ContainerDevice, plug: DeviceSpec | undefined): readonly ContainerNode[] {
+  if (plug?.what.kind !== 'vfio') return [nodeOf(sandbox, request, plug)];
+  // Whatever the guest's driver made of it, under the guest's names; of a NIC nothing.
+  const device = sandbox.record.devices.find(({ id }) => id === plug.id);
+  const made = device?.guest?.functions.flatMap(({ nodes }) => nodes) ?? [];
+  return made.map((vmPath) => ({ place: '', vmPath, containerPath: vmPath, permissions: request.permissions }));
 }
 
 function nodeOf({ record }: SandboxUnit, { containerPath, permissions, what }: ContainerDevice, plug: DeviceSpec | undefined): ContainerNode {

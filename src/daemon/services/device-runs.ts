@@ -1,11 +1,11 @@
 import { UndoStack } from '../../base/async-stack.ts';
 import { throwIfAborted } from '../../base/abort.ts';
-import { placeOf, SlotMap } from '../../core/machine/slot-map.ts';
+import { SlotMap } from '../../core/machine/slot-map.ts';
 import type { DeviceRecord, GuestDevice } from '../../core/model/device-spec.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
-import type { GuestAgent } from '../../core/ports/agent.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
 import type { VmSession } from '../../core/ports/hypervisor.ts';
+import { goneInGuest, letGo, seenByGuest } from './device-guest.ts';
 import type { PhaseTimer } from './phase-timer.ts';
 import { PlanRun } from './plan-run.ts';
 import type { SandboxUnit } from './sandbox-unit.ts';
@@ -58,18 +58,30 @@ async function takeSteps(unit: SandboxUnit, device: DeviceRecord, { timer, undo 
   const run = new PlanRun(unit, 'device-attach', timer);
   const { devices } = running(unit);
   const driver = unit.deps.devices[device.spec.what.kind];
-  undo.defer(() => driver.release(device));
-  await run.step('host', () => driver.acquire(device));
+  undo.defer(() => driver.release(device, unit.id));
+  await run.step('host', () => driver.acquire(device, unit.id));
   undo.defer(() => devices.removeBackend(device));
   await run.step('backend', () => devices.addBackend(device));
   undo.defer(() => mustUnplug(unit, device));
-  const { answer } = await run.step('plug', () => witnessed((options) => seenByGuest(unit, device, options), () => devices.plug(device)));
-  const guest = await run.step('guest', () => answer);
+  const { answer } = await run.step('plug', () => plugged(unit, device));
+  const guest = await run.step('guest', answer);
   const patch = { guest, attachedAtMs: unit.deps.clock.wallMs(), detail: guest === undefined ? UNCONFIRMED : '' };
   const record = await unit.actor.commit({ target: 'device', id: device.id, kind: 'attached', patch });
   if (record.devices.find(({ id }) => id === device.id)?.state !== 'attached') {
     throw new DomainError('VMM_FAILED', `device ${device.id} went away while it was attached`, { sandboxId: unit.id, remedy: 'attach it again' });
   }
+}
+
+/** Locking a guest's memory for a PCI device takes the longer the larger it is, so its guest is asked afterwards: it waits for so long only. */
+async function plugged(unit: SandboxUnit, device: DeviceRecord): Promise<{ readonly answer: () => Promise<GuestDevice | undefined> }> {
+  const { devices } = running(unit);
+  const plug = (): Promise<void> => devices.plug(device);
+  if (device.host.kind === 'disk') {
+    const { answer } = await witnessed((options) => seenByGuest(unit, device, options), plug);
+    return { answer: () => answer };
+  }
+  await plug();
+  return { answer: () => seenByGuest(unit, device) };
 }
 
 async function takeBack(unit: SandboxUnit, device: DeviceRecord, undo: UndoStack, error: unknown): Promise<void> {
@@ -100,13 +112,14 @@ export async function plugOut(unit: SandboxUnit, device: DeviceRecord, how: { re
 }
 
 /** Asks for it and waits. A guest that does not answer leaves it unplugging: its event finishes it, or a daemon that comes back. Answers what the guest says of it, still to come. */
-async function unplug(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRun<'device-detach'>): Promise<{ readonly gone: Promise<void> }> {
+async function unplug(unit: SandboxUnit, device: DeviceRecord, run: PlanRun<'device-detach'>): Promise<{ readonly gone: Promise<void> }> {
+  const { id, slot } = device;
   const outcome = await run.step('unplug', () => running(unit).devices.unplug(slot)).catch(async (error: unknown) => {
     await unit.actor.commit({ target: 'device', id, kind: 'unplug-late', patch: { detail: toDomainError(error).message } });
     throw error;
   });
   // Not before: the kernel tells of a removal before it is done, so a guest that was asked earlier would look once too early.
-  const gone = outcome === 'refused' ? Promise.resolve() : goneInGuest(unit, slot);
+  const gone = outcome === 'refused' ? Promise.resolve() : goneInGuest(unit, device);
   gone.catch(() => undefined);
   await unit.actor.commit({ target: 'device', id, kind: outcome === 'refused' ? 'unplug-refused' : 'unplugged', patch: { detail: '' } });
   if (outcome === 'refused') throw new DomainError('WRONG_STATE', `the guest refuses to let go of device ${id}`, { sandboxId: unit.id, remedy: 'stop using it in the guest first' });
@@ -115,11 +128,11 @@ async function unplug(unit: SandboxUnit, { id, slot }: DeviceRecord, run: PlanRu
 
 /** The VMM says that it is out. `gone`: what the guest says, when it was asked already. */
 export async function release(unit: SandboxUnit, device: DeviceRecord, run: PlanRun<'device-detach'>, gone?: Promise<void>): Promise<void> {
-  const { id, slot } = device;
+  const { id } = device;
   try {
-    await run.step('guest', () => gone ?? goneInGuest(unit, slot));
+    await run.step('guest', () => gone ?? goneInGuest(unit, device));
     await run.step('backend', () => running(unit).devices.removeBackend(device));
-    await run.step('host', () => unit.deps.devices[device.spec.what.kind].release(device));
+    await run.step('host', () => unit.deps.devices[device.spec.what.kind].release(device, unit.id));
   } catch (error) {
     await unit.actor.commit({ target: 'device', id, kind: 'release-failed', patch: { detail: toDomainError(error).message } });
     throw error;
@@ -129,35 +142,12 @@ export async function release(unit: SandboxUnit, device: DeviceRecord, run: Plan
 
 /** The VM is no more: what its devices stood on goes back to the host. Any number of times. */
 export async function releaseAll(unit: SandboxUnit): Promise<void> {
-  for (const device of unit.record.devices.filter(({ state }) => state !== 'kept')) await unit.deps.devices[device.spec.what.kind].release(device);
+  for (const device of unit.record.devices) await unit.deps.devices[device.spec.what.kind].release(device, unit.id);
 }
 
 /** It came with a container that is no more. */
 export function hasLostOwner(unit: SandboxUnit, owner: string): boolean {
   return owner !== '' && !unit.record.containers.some(({ id }) => id === owner);
-}
-
-async function seenByGuest(unit: SandboxUnit, { slot, host }: DeviceRecord, options: WaitOptions): Promise<GuestDevice | undefined> {
-  const agent = await telling(unit);
-  const guest = await agent?.awaitDevice(placeOf(slot), options);
-  if (guest !== undefined && guest.sizeBytes !== host.sizeBytes) {
-    throw new DomainError('AGENT_PROTOCOL', `the guest has a disk of ${guest.sizeBytes} bytes at ${placeOf(slot)}, where one of ${host.sizeBytes} was plugged in`, { sandboxId: unit.id });
-  }
-  return guest;
-}
-
-async function letGo(unit: SandboxUnit, { slot }: DeviceRecord): Promise<void> {
-  await (await telling(unit))?.releaseDevice(placeOf(slot));
-}
-
-async function goneInGuest(unit: SandboxUnit, slot: number): Promise<void> {
-  await (await telling(unit))?.awaitDeviceGone(placeOf(slot));
-}
-
-/** The agent, when it is one that tells of devices. */
-async function telling(unit: SandboxUnit): Promise<GuestAgent | undefined> {
-  const agent = await unit.agent?.get();
-  return agent !== undefined && (await agent.features()).has('devices') ? agent : undefined;
 }
 
 export function running(unit: SandboxUnit): VmSession {

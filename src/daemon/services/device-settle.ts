@@ -13,7 +13,7 @@ const OVER: ReadonlySet<SandboxRecord['state']> = new Set<SandboxRecord['state']
 
 /** What a record says is in the ports of a VM that is found again. */
 export function pluggedIn(record: SandboxRecord): NonNullable<AdoptOptions['plugged']> {
-  return record.devices.filter(({ state }) => state !== 'kept').map(({ slot, spec, state }) => ({ slot, kind: spec.what.kind, settled: state === 'attached' }));
+  return record.devices.filter(({ state }) => state !== 'kept').map(({ slot, spec, host, state }) => ({ slot, kind: spec.what.kind, functions: host.kind === 'vfio' ? host.functions.length : 1, settled: state === 'attached' }));
 }
 
 /** Disks of its containers' root file systems. Each comes and goes with its container, which settles it. */

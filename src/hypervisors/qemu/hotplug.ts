@@ -40,10 +40,16 @@ export class QemuHotplug implements VmDevices {
   }
 
   async plug(plug: DevicePlug, options: WaitOptions = {}): Promise<void> {
+    const done: string[] = [];
     try {
-      await this.#parts.execute('device_add', PLUG_KINDS[plug.spec.what.kind].device(plug), options);
+      for (const device of PLUG_KINDS[plug.spec.what.kind].devices(plug)) {
+        await this.#parts.execute('device_add', device, options);
+        done.push(String(device['id']));
+      }
     } catch (error) {
       if (isRefusal(error) && (await this.list(options)).devices.includes(plug.slot)) return;
+      // Functions of a slot that has no function 0 yet: the guest has not seen them, and they go at once.
+      for (const id of done) await this.#parts.execute('device_del', { id }, options);
       throw explained(error, plug);
     }
   }

@@ -2,7 +2,7 @@ import type { WaitOptions } from '../../core/ports/host.ts';
 import type { AdoptOptions, VmSpec } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
 import { PLUG_KINDS } from './plug-kinds.ts';
-import { deviceId } from './plug-names.ts';
+import { functionId } from './plug-names.ts';
 import { portIds } from './root-ports.ts';
 import { CONTROLLER, unitName } from './scsi-disks.ts';
 
@@ -50,9 +50,13 @@ export function inventoryOf(spec: VmSpec, { plugged = [], units = [] }: Pick<Ado
     cpus: spec.cpus,
     memoryBytes: spec.memoryBytes,
     blockNodes: [...(spec.image === '' ? [] : ['image0']), ...settled.flatMap(nodesOf)],
-    devices: [...(spec.agentPort ? ['serial0'] : []), ...(spec.diskController ? [CONTROLLER] : []), ...portIds(spec), ...settled.map(({ slot }) => deviceId(slot))],
-    moving: new Set([...plugged.filter((device) => !device.settled).flatMap((device) => [...nodesOf(device), deviceId(device.slot)]), ...units.map(unitName)]),
+    devices: [...(spec.agentPort ? ['serial0'] : []), ...(spec.diskController ? [CONTROLLER] : []), ...portIds(spec), ...settled.flatMap(idsOf)],
+    moving: new Set([...plugged.filter((device) => !device.settled).flatMap((device) => [...nodesOf(device), ...idsOf(device)]), ...units.map(unitName)]),
   };
+}
+
+function idsOf({ slot, functions }: NonNullable<AdoptOptions['plugged']>[number]): readonly string[] {
+  return Array.from({ length: functions }, (_, part) => functionId(slot, part));
 }
 
 function nodesOf({ kind, slot }: NonNullable<AdoptOptions['plugged']>[number]): readonly string[] {

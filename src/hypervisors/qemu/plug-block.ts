@@ -1,10 +1,13 @@
-import { serialOf } from '../../core/model/device-spec.ts';
+import { DomainError } from '../../core/model/errors.ts';
 import type { DevicePlug } from '../../core/ports/hypervisor.ts';
+import { serialOf, type BlockSpec, type HostDisk } from '../../core/model/device-spec.ts';
 import { deviceId, nodeName } from './plug-names.ts';
 import { portBus } from './root-ports.ts';
 
 /** Arguments of blockdev-add. Pure. An image's own words about a backing file are not followed. */
-export function blockNode({ slot, host, spec: { what } }: DevicePlug): Readonly<Record<string, unknown>> {
+export function blockNode(plug: DevicePlug): Readonly<Record<string, unknown>> {
+  const { slot } = plug;
+  const { what, host } = disk(plug);
   const { readOnly, cache: mode, discard: passes, aio } = what;
   const cache = { 'direct': mode === 'direct', 'no-flush': mode === 'unsafe' };
   const discard = passes ? 'unmap' : 'ignore';
@@ -14,6 +17,13 @@ export function blockNode({ slot, host, spec: { what } }: DevicePlug): Readonly<
 }
 
 /** Arguments of device_add. Pure. */
-export function blockDevice({ slot, spec }: DevicePlug): Readonly<Record<string, unknown>> {
-  return { 'driver': 'virtio-blk-pci', 'id': deviceId(slot), 'bus': portBus(slot), 'drive': nodeName(slot), 'serial': serialOf(spec) };
+export function blockDevice(plug: DevicePlug): Readonly<Record<string, unknown>> {
+  const { slot, spec } = plug;
+  return { 'driver': 'virtio-blk-pci', 'id': deviceId(slot), 'bus': portBus(slot), 'drive': nodeName(slot), 'serial': serialOf(spec.id, disk(plug).what) };
+}
+
+/** A record's spec and what it was taken for are of one kind. */
+function disk({ spec: { what }, host }: DevicePlug): { readonly what: BlockSpec; readonly host: HostDisk } {
+  if (what.kind !== 'block' || host.kind !== 'disk') throw new DomainError('INTERNAL', `a device of the kind ${what.kind} was taken for a ${host.kind}`);
+  return { what, host };
 }

@@ -3,6 +3,7 @@ import type { DevicePlug } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand } from '../qmp/protocol.ts';
 import { blockDevice, blockNode } from './plug-block.ts';
 import { nodeName } from './plug-names.ts';
+import { vfioDevices } from './plug-vfio.ts';
 
 /** One command with what it takes. */
 export type QmpCall = { readonly [C in QmpCommand]: { readonly command: C; readonly args: QmpArguments<C> } }[QmpCommand];
@@ -11,8 +12,8 @@ export type QmpCall = { readonly [C in QmpCommand]: { readonly command: C; reado
 export interface PlugKind {
   readonly addBackend: (plug: DevicePlug) => QmpCall | undefined;
   readonly removeBackend: (slot: number) => QmpCall | undefined;
-  /** Arguments of device_add. */
-  readonly device: (plug: DevicePlug) => Readonly<Record<string, unknown>>;
+  /** Arguments of each device_add, in their order. */
+  readonly devices: (plug: DevicePlug) => readonly Readonly<Record<string, unknown>>[];
   /** Names of block nodes that the VMM then lists. */
   readonly nodes: (slot: number) => readonly string[];
 }
@@ -20,8 +21,16 @@ export interface PlugKind {
 const BLOCK: PlugKind = {
   addBackend: (plug) => ({ command: 'blockdev-add', args: blockNode(plug) }),
   removeBackend: (slot) => ({ command: 'blockdev-del', args: { 'node-name': nodeName(slot) } }),
-  device: blockDevice,
+  devices: (plug) => [blockDevice(plug)],
   nodes: (slot) => [nodeName(slot)],
 };
 
-export const PLUG_KINDS: Readonly<Record<DeviceKind, PlugKind>> = { block: BLOCK };
+/** It stands on nothing that the VMM would have to be given first. */
+const VFIO: PlugKind = {
+  addBackend: () => undefined,
+  removeBackend: () => undefined,
+  devices: ({ slot, host }) => (host.kind === 'vfio' ? vfioDevices(slot, host) : []),
+  nodes: () => [],
+};
+
+export const PLUG_KINDS: Readonly<Record<DeviceKind, PlugKind>> = { block: BLOCK, vfio: VFIO };

@@ -6,6 +6,11 @@ export function deviceId(slot: number): string {
   return `${DEVICE}${slot}`;
 }
 
+/** Of a function of the device in a port; function 0 stands for all of them. */
+export function functionId(slot: number, part: number): string {
+  return part === 0 ? deviceId(slot) : `${deviceId(slot)}f${part}`;
+}
+
 /** Of a disk's block node. */
 export function nodeName(slot: number): string {
   return `${NODE}${slot}`;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VfioMode } from '../../../src/gen/vivarium/v1/device.ts';
 import { parseContainerDevices } from '../../../src/cli/args/devices.ts';
 
 const read = (text: string): unknown => parseContainerDevices([text], '/here')[0];
@@ -10,9 +11,16 @@ describe('--device', () => {
     ['/dev/sdb:/dev/xvda', node('/dev/sdb', '/dev/xvda')],
     ['/dev/sdb:/dev/xvda:rw', node('/dev/sdb', '/dev/xvda', 'rw')],
     ['/dev/net/tun:rwm', node('/dev/net/tun', '', 'rwm')],
-    ['/dev/vfio/16', node('/dev/vfio/16')],
   ])('%s is a node', (text, expected) => {
     expect(read(text)).toEqual(expected);
+  });
+
+  it.each([
+    ['vfio:0000:01:00.0', { device: '0000:01:00.0', mode: VfioMode.VFIO_MODE_UNSPECIFIED }],
+    ['vfio:01:00.0,mode=guest-kernel', { device: '01:00.0', mode: VfioMode.VFIO_MODE_GUEST_KERNEL }],
+    ['/dev/vfio/16', { device: '/dev/vfio/16', mode: VfioMode.VFIO_MODE_UNSPECIFIED }],
+  ])('%s is a PCI device of the host', (text, value) => {
+    expect(read(text)).toEqual({ containerPath: '', permissions: '', kind: { $case: 'vfio', value } });
   });
 
   it('takes a disk with what is said of it, and where it is to be', () => {
@@ -22,7 +30,9 @@ describe('--device', () => {
   });
 
   it.each([
-    ['vfio:0000:01:00.0', 'needs a driver for VFIO devices, which this version does not have'],
+    ['vfio:', 'names no device'],
+    ['vfio:01:00.0,mode=host', 'mode: there is no "host"'],
+    ['vfio:01:00.0,ro', 'a vfio device has no "ro"'],
     ['vfio-ap:06.0032', 'needs a driver for VFIO devices of s390x'],
     ['vhost-user-blk:/run/x.sock', 'needs a driver for vhost-user devices'],
     ['vendor.com/net=nic0', 'needs a reader of CDI specifications'],

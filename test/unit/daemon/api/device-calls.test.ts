@@ -24,7 +24,7 @@ describe('a call about a device', () => {
   });
 
   it('answers with the serial that the guest sees and where it is', () => {
-    const record = deviceRecord({ state: 'unplugging', guest: { pciAddress: '0000:01:00.0', path: '/dev/vda', sizeBytes: 1 }, detail: 'late' });
+    const record = deviceRecord({ state: 'unplugging', guest: { pciAddress: '0000:01:00.0', path: '/dev/vda', sizeBytes: 1, functions: [] }, detail: 'late' });
     expect(deviceToWire('sb', record)).toMatchObject({
       id: 'd0', sandboxId: 'sb', state: DeviceState.DEVICE_STATE_UNPLUGGING, pciAddress: '0000:01:00.0', guestPath: '/dev/vda', hostPath: '/disks/d0.img', detail: 'late', sizeBytes: 1n << 20n,
       spec: { kind: { $case: 'block', value: { serial: 'd0', path: '/disks/d0.img' } } },

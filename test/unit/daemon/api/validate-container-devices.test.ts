@@ -25,7 +25,7 @@ describe('the devices of a container', () => {
       'spec.devices[1].permissions': 'must be some of r, w and m, each once',
       'spec.devices[2].container_path': 'is the same as that of devices[1]',
       'spec.devices[3].node.path': 'must be below /dev',
-      'spec.devices[4].kind': 'one of node and block is required',
+      'spec.devices[4].kind': 'one of node, block and vfio is required',
       'spec.devices[5].block.path': expect.any(String) as string,
       'spec.devices[5].container_path': expect.any(String) as string,
     });

@@ -157,7 +157,7 @@ describe('the reaper', () => {
   it('removes what runs before what it held, directories after all else of a sandbox, and images last', async () => {
     const host = new Host(...[...RESOURCE_KINDS].filter((kind) => kind !== 'trash').reverse().map((kind) => resource(kind)));
     const report = await host.run(REAP);
-    expect(host.acts).toEqual(['process process', 'launcher launcher', 'socket socket', 'mount mount', 'link link', 'netns netns', 'cgroup cgroup', 'directory directory', 'image image']);
+    expect(host.acts).toEqual(['process process', 'launcher launcher', 'socket socket', 'mount mount', 'link link', 'netns netns', 'cgroup cgroup', 'vfio vfio', 'directory directory', 'image image']);
     expect(report.resources).toEqual([]);
     expect(report.removed).toHaveLength(9);
     expect(host.told).toHaveLength(9);

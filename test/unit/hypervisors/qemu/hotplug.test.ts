@@ -3,6 +3,7 @@ import { deferred } from '../../../../src/base/abort.ts';
 import { DomainError } from '../../../../src/core/model/errors.ts';
 import type { ProcessEnd } from '../../../../src/core/ports/host.ts';
 import { blockDevice, blockNode } from '../../../../src/hypervisors/qemu/plug-block.ts';
+import { vfioDevices } from '../../../../src/hypervisors/qemu/plug-vfio.ts';
 import { QemuHotplug } from '../../../../src/hypervisors/qemu/hotplug.ts';
 import { differences, inventoryOf } from '../../../../src/hypervisors/qemu/inventory.ts';
 import { QmpCommandError } from '../../../../src/hypervisors/qmp/errors.ts';
@@ -40,6 +41,22 @@ beforeEach(() => {
   });
 });
 
+describe('what QEMU is told of a PCI device', () => {
+  const one = { address: '0000:01:00.0', classCode: '0200', vendor: '8086', device: '10c9', driver: 'igb', numaNode: -1, express: true, barBytes: 4096 };
+  const host = { kind: 'vfio', path: '/dev/vfio/16', identity: 'vfio:16', group: 16, functions: [one] } as const;
+
+  it('names it by its port', () => {
+    expect(vfioDevices(3, host)).toEqual([{ driver: 'vfio-pci', id: 'dev3', host: '0000:01:00.0', bus: 'port3', addr: '00.0' }]);
+  });
+
+  it('puts the functions of a group into one port, the one that shows them all last', () => {
+    expect(vfioDevices(3, { ...host, functions: [one, { ...one, address: '0000:01:00.1' }] })).toEqual([
+      { driver: 'vfio-pci', id: 'dev3f1', host: '0000:01:00.1', bus: 'port3', addr: '00.1', multifunction: true },
+      { driver: 'vfio-pci', id: 'dev3', host: '0000:01:00.0', bus: 'port3', addr: '00.0', multifunction: true },
+    ]);
+  });
+});
+
 describe('what QEMU is told of a disk', () => {
   it('names everything by its port, and follows no word of the image about a backing file', () => {
     const host = { kind: 'disk', path: '/d.qcow2', identity: 'x', format: 'qcow2', isDevice: false, sizeBytes: 1 } as const;
@@ -48,7 +65,7 @@ describe('what QEMU is told of a disk', () => {
       'driver': 'qcow2', 'backing': null, 'node-name': 'disk3', 'read-only': true, 'cache': { 'direct': true, 'no-flush': false }, 'discard': 'unmap',
       'file': { 'driver': 'file', 'filename': '/d.qcow2', 'aio': 'native', 'cache': { 'direct': true, 'no-flush': false }, 'discard': 'unmap', 'read-only': true, 'auto-read-only': false },
     });
-    expect(blockNode({ ...plug, host: { ...plug.host, isDevice: true } })).toMatchObject({ driver: 'raw', file: { driver: 'host_device', filename: '/disks/d0.img' } });
+    expect(blockNode({ ...plug, host: { ...host, format: 'raw', path: '/disks/d0.img', isDevice: true } })).toMatchObject({ driver: 'raw', file: { driver: 'host_device', filename: '/disks/d0.img' } });
     expect(blockDevice({ slot: 3, host, spec: diskSpec('a-rather-long-name-of-a-disk') })).toEqual({ driver: 'virtio-blk-pci', id: 'dev3', bus: 'port3', drive: 'disk3', serial: 'a-rather-long-name-o' });
   });
 });
@@ -147,7 +164,7 @@ describe('an unplug', () => {
 describe('what a VM that is found again is compared with', () => {
   it('has its ports and what is attached, and leaves alone what was on its way', () => {
     const { vmSpec } = fullRecord();
-    const recorded = inventoryOf(vmSpec!, { plugged: [{ slot: 0, kind: 'block', settled: true }, { slot: 1, kind: 'block', settled: false }], units: [7] });
+    const recorded = inventoryOf(vmSpec!, { plugged: [{ slot: 0, kind: 'block', functions: 1, settled: true }, { slot: 1, kind: 'block', functions: 1, settled: false }], units: [7] });
     const found = { cpus: 1, memoryBytes: 268_435_456, blockNodes: ['disk0'], devices: ['serial0', 'scsi0', 'port0', 'port1', 'port2', 'port3', 'dev0'] };
     expect(differences(recorded, found)).toEqual([]);
     expect(differences(recorded, { ...found, blockNodes: ['disk0', 'disk1', 'unit7'], devices: [...found.devices, 'dev1', 'unit7'] })).toEqual([]);
