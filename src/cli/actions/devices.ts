@@ -22,7 +22,7 @@ interface AttachFlags {
   readonly output?: string;
 }
 
-/** `viv device attach`: prints the node in the guest; the id where no agent tells one. */
+/** `viv device attach`: prints how the guest calls it. */
 export const attachDevice: Action<AttachFlags> = async (context, [sandboxId = '', text = ''], flags) => {
   if (flags.output !== undefined && flags.output !== 'json') throw new UsageError(`--output: there is no "${flags.output}"`, 'known is json');
   const spec = parseDevice(flags.id, text, (path) => resolve(context.cwd, path));
@@ -30,11 +30,18 @@ export const attachDevice: Action<AttachFlags> = async (context, [sandboxId = ''
   const begun = performance.now();
   const reply = await withSlowNotice(context.host, 'attaching…', () => devices.attachDevice({ requestId: context.host.newId(), sandboxId, device: spec }));
   const device = required(reply.device, 'AttachDevice');
-  context.host.stdout.write(flags.output === 'json' ? prettyJson(AttachDeviceResponse.toJSON(reply)) : `${device.guestPath === '' ? device.id : device.guestPath}\n`);
+  context.host.stdout.write(flags.output === 'json' ? prettyJson(AttachDeviceResponse.toJSON(reply)) : `${guestNames(device)}\n`);
   if (device.detail !== '') context.host.stderr.write(`viv: ${device.detail}\n`);
   if (flags.timings === true) context.host.stderr.write(renderTimings([{ call: 'attach device', tookMs: performance.now() - begun, phases: reply.phases }], undefined));
   return ExitCode.ok;
 };
+
+/** A disk's node; of a PCI device every node and interface that the guest made of it; the id where nobody tells. */
+function guestNames({ id, guestPath, functions }: Device): string {
+  const names = functions.flatMap(({ nodes, interfaces }) => [...nodes, ...interfaces]);
+  if (names.length > 0) return names.join('\n');
+  return guestPath === '' ? id : guestPath;
+}
 
 /** `viv device detach`. */
 export const detachDevice: Action<{ readonly force?: boolean; readonly timings?: boolean }> = async (context, [sandboxId = '', ...ids], flags) => {
@@ -60,8 +67,8 @@ function columns(now: Date): Column<Device>[] {
     { title: 'DEVICE ID', text: (row) => row.id },
     { title: 'KIND', text: (row) => row.spec?.kind?.$case ?? '' },
     { title: 'STATE', text: (row) => enumText(deviceStateToJSON(row.state), 'DEVICE_STATE_') },
-    { title: 'GUEST', text: (row) => row.guestPath },
-    { title: 'SIZE', text: (row) => describeBytes(row.sizeBytes) },
+    { title: 'GUEST', text: (row) => [row.guestPath, ...row.functions.flatMap(({ interfaces }) => interfaces)].filter((name) => name !== '').join(' ') },
+    { title: 'SIZE', text: (row) => (row.sizeBytes === 0n ? '' : describeBytes(row.sizeBytes)) },
     { title: 'PATH', text: (row) => row.hostPath },
     { title: 'ATTACHED', text: (row) => (row.state === DeviceState.DEVICE_STATE_ATTACHED ? timeAgo(row.attachedAt, now) : '') },
     { title: 'FORMAT', text: (row) => enumText(blockFormatToJSON(row.format), 'BLOCK_FORMAT_'), wide: true },

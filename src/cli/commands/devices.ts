@@ -7,7 +7,7 @@ export function registerDeviceCommands(program: Command, bind: Bind): void {
   const group = program.command('device').description('devices that are plugged into a VM while it runs');
 
   const attach = group.command('attach <sandbox> <device>')
-    .description('plug a device in, and print how the guest calls it: block:PATH[,format=raw|qcow2,ro,serial=…,bus=…,aio=…,cache=…,discard]')
+    .description('plug a device in, and print how the guest calls it: block:PATH[,format=raw|qcow2,ro,serial=…,bus=…,aio=…,cache=…,discard], vfio:ADDRESS or /dev/vfio/GROUP')
     .requiredOption('--id <id>', 'its name in the sandbox')
     .option('--timings', 'print the phases and their times to standard error')
     .option('-o, --output <json>', 'json: the whole answer');

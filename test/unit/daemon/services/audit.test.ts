@@ -159,9 +159,9 @@ describe('the reaper', () => {
     const report = await host.run(REAP);
     expect(host.acts).toEqual(['process process', 'launcher launcher', 'socket socket', 'mount mount', 'link link', 'netns netns', 'cgroup cgroup', 'vfio vfio', 'directory directory', 'image image']);
     expect(report.resources).toEqual([]);
-    expect(report.removed).toHaveLength(9);
-    expect(host.told).toHaveLength(9);
-    expect(host.reapedKinds).toHaveLength(9);
+    expect(report.removed).toHaveLength(10);
+    expect(host.told).toHaveLength(10);
+    expect(host.reapedKinds).toHaveLength(10);
     expect(host.orphans).toBe(0);
   });
 
