@@ -24,7 +24,7 @@ demo: setup ## run a container in a VM and show how long each phase took
 test: setup ## run all tests
 	@scripts/test.sh
 
-lab-test: setup ## run the tests that need a host of their own, in a VM: systemd, cgroup v2, KVM (minutes; ONLY=systemd|cgroups|machine)
+lab-test: setup ## run the tests that need a host of their own, in a VM: systemd, cgroup v2, KVM (minutes; ONLY=systemd|cgroups|machine|vfio)
 	@node_modules/.bin/vitest run --project lab $(ONLY)
 
 lint: ## lint and type-check everything
