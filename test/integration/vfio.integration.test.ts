@@ -7,7 +7,7 @@ import type { VfioReport } from '../../src/core/model/vfio-spec.ts';
 import { reportVfio } from '../../src/devices/vfio/host-report.ts';
 import { VfioBinder } from '../../src/devices/vfio/binder.ts';
 import { BindingMarks } from '../../src/devices/vfio/binding-marks.ts';
-import { findVfio } from '../../src/devices/vfio/vfio-group.ts';
+import { VfioDriver } from '../../src/devices/vfio/vfio-driver.ts';
 import { SystemFiles } from '../../src/host/files.ts';
 import { FakePciHost } from '../fakes/pci-host.ts';
 import { MemoryLogger } from '../fakes/memory-logger.ts';
@@ -29,7 +29,8 @@ beforeEach(async () => {
 afterEach(async () => { await fs.rm(root, { recursive: true, force: true }); });
 
 async function found(device: string): Promise<unknown> {
-  return await findVfio(host, { isFree: async (path) => !held.has(path) }, { device }).catch(words);
+  const driver = new VfioDriver({ files: host, disks: { isFree: async (path) => !held.has(path) }, marks: marks(), binder: binder() });
+  return await driver.prepare({ id: 'nic', what: { kind: 'vfio', device, mode: 'guest-kernel' } }).catch(words);
 }
 
 async function report(): Promise<VfioReport> {
@@ -109,6 +110,8 @@ describe('a device to pass on', () => {
   it('is refused while another process has its group open', async () => {
     host.open.add('/dev/vfio/16');
     expect(await found(NIC)).toBe('DEVICE_IN_USE: 0000:01:00.0: a process has /dev/vfio/16 open');
+    await marks().write({ address: NIC, ...OWNER, driver: 'igb', override: '', bootId: 'boot-1' });
+    expect(await found(NIC), 'a sandbox of ours is named by the records').toMatchObject({ group: 16 });
   });
 });
 

@@ -2,13 +2,15 @@ import type { DeviceRecord, DeviceSpec, HostDevice } from '../../core/model/devi
 import { DomainError } from '../../core/model/errors.ts';
 import type { DeviceDriver } from '../../core/ports/device.ts';
 import type { VfioBinder } from './binder.ts';
+import type { BindingMarks } from './binding-marks.ts';
 import type { DiskProbe } from './host-use.ts';
 import type { KernelFiles } from './kernel-files.ts';
-import { findVfio } from './vfio-group.ts';
+import { findVfio, mustBeFree } from './vfio-group.ts';
 
 export interface VfioDriverParts {
   readonly files: KernelFiles;
   readonly disks: DiskProbe;
+  readonly marks: Pick<BindingMarks, 'read'>;
   readonly binder: VfioBinder;
 }
 
@@ -25,7 +27,11 @@ export class VfioDriver implements DeviceDriver {
     if (what.mode === 'vfio') {
       throw new DomainError('UNSUPPORTED', 'mode=vfio needs an IOMMU in the guest, and its VM has none', { remedy: 'leave the mode out: a driver of the guest takes the device then' });
     }
-    return await findVfio(this.#parts.files, this.#parts.disks, what);
+    const found = await findVfio(this.#parts.files, this.#parts.disks, what);
+    // What a sandbox of ours has is told with its name by whoever keeps the records; anybody else is found out by the kernel.
+    const isOurs = (await Promise.all(found.functions.map(({ address }) => this.#parts.marks.read(address)))).some((mark) => mark !== undefined);
+    if (!isOurs) await mustBeFree(this.#parts.files, found.path, what.device);
+    return found;
   }
 
   async acquire(device: DeviceRecord, sandboxId: string): Promise<void> {

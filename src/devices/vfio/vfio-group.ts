@@ -9,8 +9,8 @@ import type { KernelFiles } from './kernel-files.ts';
 import type { PciFunction } from './pci-function.ts';
 
 /**
- * What stands behind a request, found out before anything is touched: the whole group that goes with it. DEVICE_IN_USE when the host, or another
- * process, uses any of it.
+ * What stands behind a request, found out before anything is touched: the whole group that goes with it. DEVICE_IN_USE when the host
+ * uses any of it.
  */
 export async function findVfio(files: KernelFiles, disks: DiskProbe, { device: asked }: Pick<VfioSpec, 'device'>): Promise<HostVfio> {
   const { address, group } = await discover(files, asked);
@@ -21,8 +21,13 @@ export async function findVfio(files: KernelFiles, disks: DiskProbe, { device: a
   }
   const functions = mayPass({ asked, address, group, uses });
   const path = groupNode(group.number);
-  if (!(await files.isFree(path))) throw new DomainError('DEVICE_IN_USE', `${asked}: a process has ${path} open`, { remedy: 'end what uses it (fuser -v names it), or name another device' });
   return { kind: 'vfio', path, identity: `vfio:${group.number}`, group: group.number, functions: functions.map(hostFunction) };
+}
+
+/** A group is opened by one process at a time. */
+export async function mustBeFree(files: KernelFiles, node: string, asked: string): Promise<void> {
+  if (await files.isFree(node)) return;
+  throw new DomainError('DEVICE_IN_USE', `${asked}: a process has ${node} open`, { remedy: 'end what uses it (fuser -v names it), or name another device' });
 }
 
 export function hostFunction({ address, classCode, vendor, device, driver, numaNode, express, bars }: PciFunction): HostVfio['functions'][number] {

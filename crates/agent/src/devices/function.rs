@@ -48,7 +48,8 @@ impl Function {
 
     /// A driver has taken it and made something of it that can be used.
     pub fn is_ready(&self) -> bool {
-        !self.driver.is_empty() && !(self.nodes.is_empty() && self.interfaces.is_empty())
+        let has_names = !self.nodes.is_empty() || !self.interfaces.is_empty();
+        !self.driver.is_empty() && has_names
     }
 
     fn look(&mut self, directory: &Path) {
