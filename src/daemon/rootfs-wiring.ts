@@ -1,5 +1,6 @@
 import type { ProcessRunner } from '../core/ports/host.ts';
 import type { Trash } from '../core/ports/storage.ts';
+import type { Logger } from '../core/ports/telemetry.ts';
 import { SystemFiles } from '../host/files.ts';
 import { ErofsImages } from '../storage/disks/erofs-images.ts';
 import { Ext4Blanks } from '../storage/disks/ext4-blanks.ts';
@@ -18,16 +19,19 @@ export interface RootfsParts {
   readonly files: StorageFiles;
   readonly trash: Trash;
   readonly runner: ProcessRunner;
+  readonly logger: Logger;
 }
 
 /** The ways in which a root file system gets to its guest. */
-export function wireRootfs(config: DaemonConfig, { mounter, files, trash, runner }: RootfsParts): Pick<Deps, 'rootfs' | 'imageDisks' | 'blankDisks'> {
+export async function wireRootfs(config: DaemonConfig, { mounter, files, trash, runner, logger }: RootfsParts): Promise<Pick<Deps, 'rootfs' | 'imageDisks' | 'blankDisks'>> {
   const links = new LayerLinks(`${config.run}/l`, files);
   const directory = imageDisksDirectory(config);
   const published = new SystemFiles();
+  const imageDisks = new ErofsImages({ mounter, files, links, runner, readUserFiles, makeVolumes: makeVolumeDirectories, directory, write: (path, text) => published.publish(path, text) });
+  await imageDisks.clear().catch((error: unknown) => { logger.warn({ error }, 'what an earlier daemon left of an image on its way to a disk stays'); });
   return {
     rootfs: new OverlayRootfs({ mounter, files, trash, links }),
-    imageDisks: new ErofsImages({ mounter, files, links, runner, readUserFiles, makeVolumes: makeVolumeDirectories, directory, write: (path, text) => published.publish(path, text) }),
+    imageDisks,
     blankDisks: new Ext4Blanks({ runner, files, directory }),
   };
 }

@@ -211,7 +211,7 @@ async function wireStorage({ config, logger, instance }: WiringParts, { clock, r
     trash,
     directories: new StateDirectories(mounter),
     shares: new VirtiofsdDriver({ launcher, runner, mounter, files, clock, readLimits: () => fs.readFile('/proc/self/limits', 'utf8') }),
-    ...wireRootfs(config, { mounter, files, trash, runner }),
+    ...(await wireRootfs(config, { mounter, files, trash, runner, logger })),
     mounts: new BindMounts({ mounter, files, roots: config.bindRoots }),
     hooks: new BundleHooks(new HookRunner(runner)),
     oci: new OciTranslation({ sources: new SourceResolver(disk.images, files), readUserFiles, makeVolumes: makeVolumeDirectories }),

@@ -28,7 +28,7 @@ export interface ErofsImageParts {
 
 const FILE = 'rootfs.erofs';
 const FACTS = 'volumes.json';
-/** What is being made; cleared before the first is. */
+/** What is being made. */
 const MAKING = 'making';
 const LARGEST_FACTS = 1024 * 1024;
 /** In the superblock stands a time; a fixed one makes equal images equal files. It lies after every file's, because tools cut off what is later. */
@@ -38,7 +38,6 @@ const FIXED_TIME = '4102444800';
 export class ErofsImages implements ImageDisks {
   readonly #parts: ErofsImageParts;
   readonly #making = new Map<string, SharedWork<ImageDisk>>();
-  #cleared: Promise<void> | undefined;
 
   constructor(parts: ErofsImageParts) {
     this.#parts = parts;
@@ -82,7 +81,6 @@ export class ErofsImages implements ImageDisks {
 
   async #make(image: ImageConfig, path: string, signal: AbortSignal): Promise<ImageDisk> {
     const { mounter, files } = this.#parts;
-    await (this.#cleared ??= this.#clear());
     const home = dirname(path);
     const place = join(this.#parts.directory, MAKING, basename(home));
     const [merged, out] = [join(place, 'merged'), join(place, 'out')];
@@ -122,8 +120,8 @@ export class ErofsImages implements ImageDisks {
     return volumes;
   }
 
-  /** What an earlier daemon left half made. */
-  async #clear(): Promise<void> {
+  /** Removes what an earlier daemon left half made, its mount among it. Before the first is made. */
+  async clear(): Promise<void> {
     const { mounter, files, directory } = this.#parts;
     const making = join(directory, MAKING);
     await mounter.unmountAll(making);
