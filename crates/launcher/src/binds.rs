@@ -9,8 +9,12 @@ use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-const ATTRIBUTES: [(&str, u64); 4] =
-    [("ro", libc::MOUNT_ATTR_RDONLY), ("nosuid", libc::MOUNT_ATTR_NOSUID), ("nodev", libc::MOUNT_ATTR_NODEV), ("noexec", libc::MOUNT_ATTR_NOEXEC)];
+const ATTRIBUTES: [(&str, u64); 4] = [
+    ("ro", libc::MOUNT_ATTR_RDONLY),
+    ("nosuid", libc::MOUNT_ATTR_NOSUID),
+    ("nodev", libc::MOUNT_ATTR_NODEV),
+    ("noexec", libc::MOUNT_ATTR_NOEXEC),
+];
 const PROPAGATIONS: [(&str, libc::c_ulong); 2] = [("private", libc::MS_PRIVATE), ("slave", libc::MS_SLAVE)];
 
 struct Bind {
@@ -93,7 +97,14 @@ impl Bind {
         let attributes = libc::mount_attr { attr_set: self.attributes, attr_clr: 0, propagation: self.propagation, userns_fd: 0 };
         // SAFETY: the structure lives for the call and its size is told.
         sys::check(unsafe {
-            libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH as u32 | recursive, &raw const attributes, size_of::<libc::mount_attr>())
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                tree.as_raw_fd(),
+                c"".as_ptr(),
+                libc::AT_EMPTY_PATH as u32 | recursive,
+                &raw const attributes,
+                size_of::<libc::mount_attr>(),
+            )
         })?;
         Ok(tree)
     }
@@ -101,7 +112,17 @@ impl Bind {
 
 fn attach(tree: &OwnedFd, target: &CStr) -> io::Result<()> {
     // SAFETY: a descriptor and C strings that live for the call.
-    sys::check(unsafe { libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, target.as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH) }).map(|_| ())
+    sys::check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+    .map(|_| ())
 }
 
 fn open_beneath(directory: RawFd, path: &CStr, resolve: u64) -> io::Result<OwnedFd> {
@@ -131,7 +152,8 @@ fn make_mount_point(target: &CStr, directory: bool) -> io::Result<()> {
         if directory {
             sys::check(libc::mkdir(target.as_ptr(), 0o700)).map(|_| ())
         } else {
-            sys::check(libc::open(target.as_ptr(), libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC, 0o600)).map(|fd| drop(OwnedFd::from_raw_fd(fd)))
+            sys::check(libc::open(target.as_ptr(), libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC, 0o600))
+                .map(|fd| drop(OwnedFd::from_raw_fd(fd)))
         }
     };
     made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })

@@ -57,7 +57,8 @@ fn become_program(spec: &Spec, inheritance: &Inheritance) -> Result<Infallible, 
     enter_namespaces(spec, |kind| kind == Kind::Mount)?;
 
     // SAFETY: a C string, and an integer.
-    sys::check(unsafe { libc::chdir(spec.cwd.as_ptr()) }).or_fail(Code::Sandbox, format_args!("chdir {}", spec.cwd.to_string_lossy()))?;
+    sys::check(unsafe { libc::chdir(spec.cwd.as_ptr()) })
+        .or_fail(Code::Sandbox, format_args!("chdir {}", spec.cwd.to_string_lossy()))?;
     connect_standard(inheritance.log.as_fd()).or_fail(Code::Fd, "standard descriptors")?;
     let mut named: Vec<(&str, BorrowedFd<'_>)> = opened.iter().map(|(name, fd)| (*name, fd.as_fd())).collect();
     if let Some(console) = &inheritance.console {

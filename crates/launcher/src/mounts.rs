@@ -41,7 +41,9 @@ pub fn mount(request: &Value) -> Result<(), Refused> {
     calls.iter().try_for_each(|call| {
         let text = |text: &CString| if text.is_empty() { std::ptr::null() } else { text.as_ptr() };
         // SAFETY: C strings that outlive the call, or null.
-        let done = sys::check(unsafe { libc::mount(text(&call.source), call.target.as_ptr(), text(&call.fstype), call.flags, text(&call.data).cast()) });
+        let done = sys::check(unsafe {
+            libc::mount(text(&call.source), call.target.as_ptr(), text(&call.fstype), call.flags, text(&call.data).cast())
+        });
         done.map(|_| ()).map_err(|error| Refused::call("mount", &call.target.to_string_lossy(), &error))
     })
 }
@@ -50,7 +52,11 @@ fn parse(value: &Value) -> Result<Call, String> {
     let mut flags = 0;
     for flag in optional_list(value, "flags")? {
         let name = flag.as_str().ok_or("flags holds something that is not a string")?;
-        flags |= FLAGS.iter().find(|(known, _)| *known == name).map(|(_, bit)| *bit).ok_or_else(|| format!("unknown flag \"{name}\""))?;
+        flags |= FLAGS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, bit)| *bit)
+            .ok_or_else(|| format!("unknown flag \"{name}\""))?;
     }
     Ok(Call {
         source: c_string(value.get("source"), "source")?,
@@ -100,5 +106,9 @@ fn c_string(value: Option<&Value>, key: &str) -> Result<CString, String> {
 /// An absolute path.
 pub fn absolute(value: Option<&Value>, key: &str) -> Result<CString, String> {
     let path = c_string(value, key)?;
-    if path.as_bytes().starts_with(b"/") { Ok(path) } else { Err(format!("{key} is not an absolute path")) }
+    if path.as_bytes().starts_with(b"/") {
+        Ok(path)
+    } else {
+        Err(format!("{key} is not an absolute path"))
+    }
 }

@@ -37,7 +37,8 @@ const KINDS: [(&str, Kind, i32); 7] = [
 /// `{"type":"net","path":"/run/netns/x"}` or `{"type":"net"}`.
 pub fn parse(value: &Value) -> Result<Namespace, String> {
     let name = value.get("type").and_then(Value::as_str).ok_or("namespaces: type is missing")?;
-    let (_, kind, _) = KINDS.iter().find(|(known, _, _)| *known == name).ok_or_else(|| format!("namespaces: unknown type \"{name}\""))?;
+    let (_, kind, _) =
+        KINDS.iter().find(|(known, _, _)| *known == name).ok_or_else(|| format!("namespaces: unknown type \"{name}\""))?;
     let path = match value.get("path") {
         None => None,
         Some(Value::Str(path)) if path.starts_with('/') => Some(path.clone()),
@@ -51,7 +52,8 @@ pub fn parse(value: &Value) -> Result<Namespace, String> {
 
 /// Enters one namespace. `Kind::Pid` takes effect for the next child only, so the keeper does that one before it forks.
 pub fn enter(namespace: &Namespace) -> Result<(), Failure> {
-    let (name, flag) = KINDS.iter().find(|(_, kind, _)| *kind == namespace.kind).map_or(("", 0), |(name, _, flag)| (*name, *flag));
+    let (name, flag) =
+        KINDS.iter().find(|(_, kind, _)| *kind == namespace.kind).map_or(("", 0), |(name, _, flag)| (*name, *flag));
     match &namespace.path {
         Some(path) => {
             let file = File::open(path).or_fail(Code::Namespace, format_args!("{name} namespace {path}"))?;

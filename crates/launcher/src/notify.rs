@@ -15,7 +15,11 @@ const CREDENTIALS: usize = std::mem::size_of::<libc::ucred>();
 pub fn notify(request: &Value) -> Result<(), Refused> {
     let text = |key: &str| request.get(key).and_then(Value::as_str).ok_or_else(|| format!("{key} is not a string"));
     let (socket, state) = (text("socket")?, text("state")?);
-    let pid = request.get("pid").and_then(Value::as_int).and_then(|pid| i32::try_from(pid).ok()).ok_or_else(|| "pid is not a number".to_owned())?;
+    let pid = request
+        .get("pid")
+        .and_then(Value::as_int)
+        .and_then(|pid| i32::try_from(pid).ok())
+        .ok_or_else(|| "pid is not a number".to_owned())?;
     let (address, length) = address(socket)?;
     send(&address, length, pid, state.as_bytes()).map_err(|error| Refused::call("notify", socket, &error))
 }
@@ -41,7 +45,8 @@ fn address(socket: &str) -> Result<(libc::sockaddr_un, libc::socklen_t), String>
 
 fn send(address: &libc::sockaddr_un, length: libc::socklen_t, pid: i32, state: &[u8]) -> io::Result<()> {
     // SAFETY: makes a descriptor that nobody else owns.
-    let socket = unsafe { OwnedFd::from_raw_fd(sys::check(libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?) };
+    let socket =
+        unsafe { OwnedFd::from_raw_fd(sys::check(libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?) };
     // As many words as a header and the credentials may take, aligned as a header has to be.
     let mut control = [0u64; 8];
     let mut part = libc::iovec { iov_base: state.as_ptr().cast_mut().cast(), iov_len: state.len() };
@@ -60,7 +65,11 @@ fn send(address: &libc::sockaddr_un, length: libc::socklen_t, pid: i32, state: &
         (*header).cmsg_level = libc::SOL_SOCKET;
         (*header).cmsg_type = libc::SCM_CREDENTIALS;
         (*header).cmsg_len = libc::CMSG_LEN(CREDENTIALS as u32) as usize;
-        libc::CMSG_DATA(header).cast::<libc::ucred>().write_unaligned(libc::ucred { pid, uid: libc::getuid(), gid: libc::getgid() });
+        libc::CMSG_DATA(header).cast::<libc::ucred>().write_unaligned(libc::ucred {
+            pid,
+            uid: libc::getuid(),
+            gid: libc::getgid(),
+        });
     }
     // SAFETY: everything that the message points to is alive.
     sys::check(unsafe { libc::sendmsg(socket.as_fd().as_raw_fd(), &message, libc::MSG_NOSIGNAL) }).map(drop)

@@ -120,7 +120,9 @@ impl Scribe {
     /// What to poll for, when anything, and how long at most.
     pub fn interest(&self) -> Option<(libc::pollfd, Duration)> {
         match &self.state {
-            Flow::Held(_, since) => Some((sys::poll_entry(self.channel.as_raw_fd(), libc::POLLOUT), PATIENCE.saturating_sub(since.elapsed()))),
+            Flow::Held(_, since) => {
+                Some((sys::poll_entry(self.channel.as_raw_fd(), libc::POLLOUT), PATIENCE.saturating_sub(since.elapsed())))
+            }
             _ => None,
         }
     }

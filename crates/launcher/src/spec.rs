@@ -113,8 +113,8 @@ fn validate(spec: &Spec) -> Result<(), String> {
         return Err("argv holds a NUL byte".to_owned());
     }
     let bytes = |texts: &[CString]| texts.iter().map(|text| text.as_bytes().len()).sum::<usize>();
-    let paths: usize = spec.fds.iter().map(|fd| fd.path.as_bytes().len()).sum::<usize>()
-        + spec.cgroups.iter().map(String::len).sum::<usize>();
+    let paths: usize =
+        spec.fds.iter().map(|fd| fd.path.as_bytes().len()).sum::<usize>() + spec.cgroups.iter().map(String::len).sum::<usize>();
     if spec.argv.iter().map(String::len).sum::<usize>() + bytes(&spec.env) + paths > MAX_TEXT_BYTES {
         return Err("argv, env and paths are larger than 1 MiB".to_owned());
     }
@@ -231,7 +231,8 @@ impl<'a> Fields<'a> {
     }
 
     fn strings(&self, key: &str) -> Result<Vec<String>, String> {
-        let text = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(|| format!("{key} holds something that is not a string"));
+        let text =
+            |item: &Value| item.as_str().map(str::to_owned).ok_or_else(|| format!("{key} holds something that is not a string"));
         self.items(key)?.iter().map(text).collect()
     }
 
@@ -248,7 +249,10 @@ impl<'a> Fields<'a> {
 
     fn groups(&self) -> Result<Vec<u32>, String> {
         let id = |item: &Value| item.as_int().filter(|id| (0..=MAX_ID).contains(id)).map(|id| id as u32);
-        self.items("groups")?.iter().map(|item| id(item).ok_or_else(|| "groups holds something that is not an id".to_owned())).collect()
+        self.items("groups")?
+            .iter()
+            .map(|item| id(item).ok_or_else(|| "groups holds something that is not an id".to_owned()))
+            .collect()
     }
 
     fn capabilities(&self) -> Result<Option<CapSet>, String> {

@@ -91,7 +91,8 @@ fn listen(path: &str) -> io::Result<std::os::unix::net::UnixListener> {
 
 fn open_console() -> Result<(Option<Console>, Option<OwnedFd>), Failure> {
     let (ours, theirs) = sys::socket_pair(libc::SOCK_STREAM).or_fail(Code::Fd, "socketpair")?;
-    let console = listen(CONSOLE_SOCKET).and_then(|listener| Console::new(ours, listener)).or_fail(Code::Socket, CONSOLE_SOCKET)?;
+    let console =
+        listen(CONSOLE_SOCKET).and_then(|listener| Console::new(ours, listener)).or_fail(Code::Socket, CONSOLE_SOCKET)?;
     Ok((Some(console), Some(theirs)))
 }
 

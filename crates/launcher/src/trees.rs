@@ -28,7 +28,9 @@ fn remove_one(path: &CStr) -> Result<(), Refused> {
     let mut removal = Removal { first: None, moved: 0, top: -1 };
     let text = path.to_string_lossy();
     let (parent, name) = match text.trim_end_matches('/').rsplit_once('/') {
-        Some((_, "" | "." | "..")) | None => return Err(Refused::from(format!("{text} is not a path whose tree can be removed"))),
+        Some((_, "" | "." | "..")) | None => {
+            return Err(Refused::from(format!("{text} is not a path whose tree can be removed")))
+        }
         Some((parent, name)) => (format!("{parent}/"), name),
     };
     let as_c = |text: &str| CString::new(text).map_err(|_| Refused::from("a path holds a NUL byte".to_owned()));
@@ -121,7 +123,16 @@ impl Removal {
             self.moved += 1;
             let above = CString::new(format!(".removed-{}", self.moved))?;
             // SAFETY: C strings that outlive the call; the top directory is open as long as anything below it is worked on.
-            let moved = unsafe { libc::syscall(libc::SYS_renameat2, parent.as_raw_fd(), name.as_ptr(), self.top, above.as_ptr(), libc::RENAME_NOREPLACE) };
+            let moved = unsafe {
+                libc::syscall(
+                    libc::SYS_renameat2,
+                    parent.as_raw_fd(),
+                    name.as_ptr(),
+                    self.top,
+                    above.as_ptr(),
+                    libc::RENAME_NOREPLACE,
+                )
+            };
             match sys::check(moved) {
                 Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
                 other => return other.map(|_| ()),
@@ -148,7 +159,8 @@ fn open_directory(parent: RawFd, name: &CStr, resolve: u64) -> io::Result<OwnedF
     how.resolve = resolve;
     // SAFETY: a C string and a structure that outlive the call; makes a descriptor that nobody else owns.
     unsafe {
-        let fd = sys::check(libc::syscall(libc::SYS_openat2, parent, name.as_ptr(), &how, std::mem::size_of::<libc::open_how>()))?;
+        let fd =
+            sys::check(libc::syscall(libc::SYS_openat2, parent, name.as_ptr(), &how, std::mem::size_of::<libc::open_how>()))?;
         Ok(OwnedFd::from_raw_fd(fd as RawFd))
     }
 }
@@ -164,7 +176,8 @@ struct Entries([u8; ENTRIES_BYTES]);
 
 fn read_entries(directory: BorrowedFd<'_>, buffer: &mut Entries) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one live array.
-    let count = sys::check(unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.0.as_mut_ptr(), ENTRIES_BYTES) })?;
+    let count =
+        sys::check(unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.0.as_mut_ptr(), ENTRIES_BYTES) })?;
     Ok(count as usize)
 }
 

@@ -32,7 +32,12 @@ impl Refused {
 
     fn to_json(&self) -> Value {
         let text = |text: &str| Value::from(text);
-        let error = [("code", text(self.code)), ("errno", text(&self.errno)), ("path", text(&self.path)), ("message", text(&self.message))];
+        let error = [
+            ("code", text(self.code)),
+            ("errno", text(&self.errno)),
+            ("path", text(&self.path)),
+            ("message", text(&self.message)),
+        ];
         object([("error", object(error))])
     }
 }
@@ -92,7 +97,11 @@ fn perform(request: &Value) {
 
 /// The directory to launch in; with `spec`, made, and its spec.json written.
 fn prepare(request: &Value) -> Result<PathBuf, Refused> {
-    let dir = request.get("dir").and_then(Value::as_str).filter(|dir| dir.starts_with('/')).ok_or_else(|| "dir is not an absolute path".to_owned())?;
+    let dir = request
+        .get("dir")
+        .and_then(Value::as_str)
+        .filter(|dir| dir.starts_with('/'))
+        .ok_or_else(|| "dir is not an absolute path".to_owned())?;
     let path = PathBuf::from(dir);
     if let Some(spec) = request.get("spec") {
         write_spec(&path, &spec.to_string()).map_err(|error| Refused::call("bad_spec", dir, &error))?;

@@ -15,7 +15,16 @@ fn garbage_is_answered_and_harms_nobody() {
     launch.start();
     let mut control = launch.control();
     control.line();
-    for garbage in ["", "x", "{}", "[]", "{\"cmd\":1}", "{\"cmd\":\"signal\"}", "{\"cmd\":\"signal\",\"signal\":0}", "{\"cmd\":\"signal\",\"signal\":99}"] {
+    for garbage in [
+        "",
+        "x",
+        "{}",
+        "[]",
+        "{\"cmd\":1}",
+        "{\"cmd\":\"signal\"}",
+        "{\"cmd\":\"signal\",\"signal\":0}",
+        "{\"cmd\":\"signal\",\"signal\":99}",
+    ] {
         assert_eq!(error_code(&control.ask(garbage)), "bad_request", "{garbage}");
     }
     control.send(b"\xff\xfe\n");

@@ -13,7 +13,11 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn mount(directory: &Path) -> Option<SmallDisk> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(directory).status().is_ok_and(|status| status.success());
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+            .arg(directory)
+            .status()
+            .is_ok_and(|status| status.success());
         assert_eq!(mounted, privileged(), "only root may mount");
         mounted.then(|| SmallDisk(directory.to_owned()))
     }

@@ -137,7 +137,8 @@ fn a_lock_held_by_a_launcher_without_record_is_a_lock_failure() {
 fn a_stale_record_does_not_stand_for_a_child() {
     let launch = Launch::new(&["/bin/sleep", "600"], "");
     let boot = viv_launcher::identity::boot_id().expect("boot id");
-    let stale = format!(r#"{{"version":1,"state":"running","launcher_pid":1,"pid":1,"start_time":999999999,"boot_id":"{boot}"}}"#);
+    let stale =
+        format!(r#"{{"version":1,"state":"running","launcher_pid":1,"pid":1,"start_time":999999999,"boot_id":"{boot}"}}"#);
     fs::write(launch.path("record"), format!("{stale:4096}")).expect("write");
     assert_eq!(launch.start().get("already"), None);
 }

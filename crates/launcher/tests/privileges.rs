@@ -95,7 +95,10 @@ fn the_oom_score_is_set_and_a_refused_one_is_ignored() {
 
 #[test]
 fn a_new_network_namespace_is_made_and_another_one_entered_by_path() {
-    let first = Launch::shell("readlink /proc/self/ns/net; exec sleep 600", r#""namespaces":[{"type":"net"},{"type":"uts"},{"type":"ipc"}],"#);
+    let first = Launch::shell(
+        "readlink /proc/self/ns/net; exec sleep 600",
+        r#""namespaces":[{"type":"net"},{"type":"uts"},{"type":"ipc"}],"#,
+    );
     if !privileged() {
         assert_eq!(first.refused().0, "namespace");
         return;

@@ -93,8 +93,15 @@ fn a_launch_answers_as_the_program_does_and_outlives_the_server() {
     let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
     assert_eq!(fields[3], launcher.to_string(), "the launcher leads no session");
     assert_eq!(fs::read_to_string(format!("/proc/{launcher}/comm")).expect("comm").trim(), "viv-launcher");
-    let open: Vec<_> = fs::read_dir(format!("/proc/{launcher}/fd")).expect("fds").filter_map(|fd| fs::read_link(fd.expect("fd").path()).ok()).collect();
-    assert_eq!(open.iter().filter(|target| target.to_string_lossy().starts_with("pipe:")).count(), 1, "the child's log and nothing else: {open:?}");
+    let open: Vec<_> = fs::read_dir(format!("/proc/{launcher}/fd"))
+        .expect("fds")
+        .filter_map(|fd| fs::read_link(fd.expect("fd").path()).ok())
+        .collect();
+    assert_eq!(
+        open.iter().filter(|target| target.to_string_lossy().starts_with("pipe:")).count(),
+        1,
+        "the child's log and nothing else: {open:?}"
+    );
 }
 
 #[test]
@@ -102,7 +109,8 @@ fn a_spec_in_the_request_is_written_first() {
     let base = Launch::empty();
     let dir = base.path("a/b");
     let mut server = Server::start();
-    let request = format!(r#"{{"id":1,"cmd":"launch","dir":"{}","spec":{{"version":1,"name":"x","argv":["/bin/true"]}}}}"#, dir.display());
+    let request =
+        format!(r#"{{"id":1,"cmd":"launch","dir":"{}","spec":{{"version":1,"name":"x","argv":["/bin/true"]}}}}"#, dir.display());
     assert!(int(&server.ask(&request), "pid") > 0);
     assert_eq!(fs::read_to_string(dir.join("spec.json")).expect("spec"), r#"{"version":1,"name":"x","argv":["/bin/true"]}"#);
 }
@@ -113,7 +121,10 @@ fn a_launch_that_fails_says_why() {
     let mut server = Server::start();
     let answer = server.ask(&launch_request(1, &launch));
     assert_eq!(text(answer.get("error").expect("an error"), "code"), "exec");
-    assert_eq!(server.ask(r#"{"id":2,"cmd":"launch","dir":"x"}"#).get("error").map(|error| text(error, "code")).as_deref(), Some("bad_request"));
+    assert_eq!(
+        server.ask(r#"{"id":2,"cmd":"launch","dir":"x"}"#).get("error").map(|error| text(error, "code")).as_deref(),
+        Some("bad_request")
+    );
 }
 
 /// A launch that waits until this is dropped: its spec is a pipe that nobody writes to.
@@ -193,7 +204,16 @@ fn what_is_no_request_is_refused_and_the_next_is_heard() {
         let refused = server.line().expect("an answer");
         assert_eq!(refused.get("id"), Some(&Value::Null), "{line}");
     }
-    for line in [r#"{"id":1}"#, r#"{"id":1,"cmd":"dance"}"#, r#"{"id":1,"cmd":"mount"}"#, r#"{"id":1,"cmd":"mount","mounts":[{"target":"x"}]}"#, r#"{"id":1,"cmd":"mount","mounts":[{"target":"/x","flags":["lazy"]}]}"#, r#"{"id":1,"cmd":"unmount","targets":["/a\u0000"]}"#, r#"{"id":1,"cmd":"remove_trees","paths":["/"]}"#, r#"{"id":1,"cmd":"remove_trees","paths":["/tmp/.."]}"#] {
+    for line in [
+        r#"{"id":1}"#,
+        r#"{"id":1,"cmd":"dance"}"#,
+        r#"{"id":1,"cmd":"mount"}"#,
+        r#"{"id":1,"cmd":"mount","mounts":[{"target":"x"}]}"#,
+        r#"{"id":1,"cmd":"mount","mounts":[{"target":"/x","flags":["lazy"]}]}"#,
+        r#"{"id":1,"cmd":"unmount","targets":["/a\u0000"]}"#,
+        r#"{"id":1,"cmd":"remove_trees","paths":["/"]}"#,
+        r#"{"id":1,"cmd":"remove_trees","paths":["/tmp/.."]}"#,
+    ] {
         assert_eq!(server.refused(line).0, "bad_request", "{line}");
     }
     server.send(&"x".repeat(viv_launcher::serve::MAX_LINE_BYTES + 1));
@@ -211,7 +231,9 @@ fn mounts_are_made_in_order_and_unmounted() {
     }
     let (a, b) = (base.path("a").display().to_string(), base.path("b").display().to_string());
     let mut server = Server::start();
-    let mount = format!(r#"{{"id":1,"cmd":"mount","mounts":[{{"source":"{a}","target":"{a}","flags":["bind"]}},{{"target":"{a}","flags":["private"]}},{{"source":"{a}","target":"{b}","flags":["bind","rec"]}},{{"target":"{b}","flags":["remount","bind","ro"]}}]}}"#);
+    let mount = format!(
+        r#"{{"id":1,"cmd":"mount","mounts":[{{"source":"{a}","target":"{a}","flags":["bind"]}},{{"target":"{a}","flags":["private"]}},{{"source":"{a}","target":"{b}","flags":["bind","rec"]}},{{"target":"{b}","flags":["remount","bind","ro"]}}]}}"#
+    );
     if !privileged() {
         assert_eq!(server.refused(&mount), ("mount".to_owned(), "EPERM".to_owned()));
         return;
@@ -222,14 +244,20 @@ fn mounts_are_made_in_order_and_unmounted() {
     let open = fs::File::create(base.path("a/held")).expect("create");
     let unmount = format!(r#"{{"id":2,"cmd":"unmount","targets":["{b}","{a}","{a}","/no/such/mount"]}}"#);
     assert_eq!(server.refused(&unmount), ("unmount".to_owned(), "EBUSY".to_owned()));
-    assert_eq!(server.refused(&format!(r#"{{"id":3,"cmd":"remove_trees","paths":["{a}"]}}"#)), ("remove".to_owned(), "EXDEV".to_owned()));
+    assert_eq!(
+        server.refused(&format!(r#"{{"id":3,"cmd":"remove_trees","paths":["{a}"]}}"#)),
+        ("remove".to_owned(), "EXDEV".to_owned())
+    );
     let whole = base.dir.display().to_string();
     assert_eq!(server.refused(&format!(r#"{{"id":3,"cmd":"remove_trees","paths":["{whole}"]}}"#)).1, "EXDEV");
     assert!(base.path("a/held").exists() && !base.path("b").exists());
     drop(open);
     assert_eq!(server.ask(&unmount).to_string(), OK);
     assert_eq!(server.ask(&unmount).to_string(), OK);
-    assert_eq!(server.refused(r#"{"id":4,"cmd":"mount","mounts":[{"source":"none","target":"/","fstype":"nosuchfs"}]}"#).1, "ENODEV");
+    assert_eq!(
+        server.refused(r#"{"id":4,"cmd":"mount","mounts":[{"source":"none","target":"/","fstype":"nosuchfs"}]}"#).1,
+        "ENODEV"
+    );
 }
 
 #[test]
@@ -248,9 +276,13 @@ fn trees_are_removed_whatever_is_in_them() {
     let made = Command::new("/bin/sh").args(["-c", "name=$(printf '%0200d' 0); i=0; while [ $i -lt 300 ]; do mkdir $name && cd -P $name || exit 1; touch file; i=$((i+1)); done"]).current_dir(base.path("tree")).status();
     assert!(made.expect("sh").success());
     let mut server = Server::start();
-    let paths = ["link-to-tree", "tree", "missing", "missing/below"].map(|name| format!("\"{}\"", base.path(name).display())).join(",");
+    let paths =
+        ["link-to-tree", "tree", "missing", "missing/below"].map(|name| format!("\"{}\"", base.path(name).display())).join(",");
     assert_eq!(server.ask(&format!(r#"{{"id":1,"cmd":"remove_trees","paths":[{paths}]}}"#)).to_string(), OK);
-    assert_eq!(fs::read_dir(&base.dir).expect("list").map(|entry| entry.expect("entry").file_name()).collect::<Vec<_>>(), ["outside"]);
+    assert_eq!(
+        fs::read_dir(&base.dir).expect("list").map(|entry| entry.expect("entry").file_name()).collect::<Vec<_>>(),
+        ["outside"]
+    );
 }
 
 #[test]
@@ -317,16 +349,28 @@ fn binds_have_their_attributes_wherever_they_show() {
     // A peer, as the mounts that virtiofsd sees are of those that are made here.
     let views = format!(
         r#"{{"id":1,"cmd":"mount","mounts":[{{"source":"{0}","target":"{0}","flags":["bind"]}},{{"target":"{0}","flags":["private"]}},{{"target":"{0}","flags":["shared"]}},{{"source":"{0}","target":"{1}","flags":["bind","rec"]}},{{"source":"tmpfs","target":"{2}","fstype":"tmpfs"}}]}}"#,
-        at("shared"), at("peer"), at("source/inner")
+        at("shared"),
+        at("peer"),
+        at("source/inner")
     );
     assert_eq!(server.ask(&views).to_string(), OK);
-    let bind = |source: &str, target: &str, rest: &str| format!(r#"{{"id":2,"cmd":"bind","binds":[{{"source":"{}","target":"{}"{rest}}}]}}"#, at(source), at(target));
+    let bind = |source: &str, target: &str, rest: &str| {
+        format!(r#"{{"id":2,"cmd":"bind","binds":[{{"source":"{}","target":"{}"{rest}}}]}}"#, at(source), at(target))
+    };
     assert_eq!(server.ask(&bind("source", "shared/ro", r#","attributes":["ro","nosuid"],"recursive":true"#)).to_string(), OK);
     assert_eq!(server.ask(&bind("source/file", "shared/one", "")).to_string(), OK);
     assert_eq!(server.ask(&bind("volume", "shared/sub", r#","sub_path":"within""#)).to_string(), OK);
     for view in ["shared", "peer"] {
-        assert_eq!(fs::write(base.path(view).join("ro/new"), "").expect_err("read-only").raw_os_error(), Some(libc::EROFS), "{view}");
-        assert_eq!(fs::write(base.path(view).join("ro/inner/new"), "").expect_err("read-only below").raw_os_error(), Some(libc::EROFS), "{view}");
+        assert_eq!(
+            fs::write(base.path(view).join("ro/new"), "").expect_err("read-only").raw_os_error(),
+            Some(libc::EROFS),
+            "{view}"
+        );
+        assert_eq!(
+            fs::write(base.path(view).join("ro/inner/new"), "").expect_err("read-only below").raw_os_error(),
+            Some(libc::EROFS),
+            "{view}"
+        );
         assert_eq!(fs::read_to_string(base.path(view).join("one")).expect("file"), "text");
         assert_eq!(fs::read_to_string(base.path(view).join("sub/in")).expect("sub path"), "sub");
     }
@@ -339,6 +383,8 @@ fn binds_have_their_attributes_wherever_they_show() {
     assert_eq!(errno(&mut server, &bind("volume", "shared/x", r#","sub_path":"../source""#)), "EXDEV");
     assert_eq!(server.refused(&bind("volume", "shared/x", r#","sub_path":"/etc""#)).0, "bad_request");
     assert!(!base.path("shared/x").exists());
-    let targets = ["shared/ro/inner", "shared/ro", "shared/one", "shared/sub", "shared", "peer", "source/inner"].map(|name| format!("\"{}\"", at(name))).join(",");
+    let targets = ["shared/ro/inner", "shared/ro", "shared/one", "shared/sub", "shared", "peer", "source/inner"]
+        .map(|name| format!("\"{}\"", at(name)))
+        .join(",");
     assert_eq!(server.ask(&format!(r#"{{"id":3,"cmd":"unmount","targets":[{targets}]}}"#)).to_string(), OK);
 }

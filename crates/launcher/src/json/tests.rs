@@ -20,7 +20,22 @@ fn escapes_are_read() {
 #[test]
 fn malformed_texts_are_refused() {
     let deep = "[".repeat(100);
-    for text in ["", "{", "{\"a\"}", "{\"a\":1,}", "[1 2]", "tru", "1 2", "\"\n\"", "\"\\u00\"", "\"\\ué000\"", "-", "\"abc", "\\", deep.as_str()] {
+    for text in [
+        "",
+        "{",
+        "{\"a\"}",
+        "{\"a\":1,}",
+        "[1 2]",
+        "tru",
+        "1 2",
+        "\"\n\"",
+        "\"\\u00\"",
+        "\"\\ué000\"",
+        "-",
+        "\"abc",
+        "\\",
+        deep.as_str(),
+    ] {
         assert!(parse(text).is_err(), "{text:?} was accepted");
     }
 }

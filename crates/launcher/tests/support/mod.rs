@@ -22,7 +22,9 @@ impl Launch {
     pub fn new(argv: &[&str], more: &str) -> Launch {
         let launch = Launch::empty();
         let list = Value::Array(argv.iter().map(|argument| Value::from(*argument)).collect());
-        launch.write_spec(&format!(r#"{{"version":1,"name":"test",{more}"env":{{"PATH":"/usr/sbin:/usr/bin:/sbin:/bin"}},"argv":{list}}}"#));
+        launch.write_spec(&format!(
+            r#"{{"version":1,"name":"test",{more}"env":{{"PATH":"/usr/sbin:/usr/bin:/sbin:/bin"}},"argv":{list}}}"#
+        ));
         launch
     }
 
@@ -116,7 +118,9 @@ impl Drop for Launch {
         if let Ok(bytes) = fs::read(self.path("record")) {
             let record = std::str::from_utf8(&bytes).ok().and_then(|text| json::parse(text).ok()).unwrap_or(Value::Null);
             let running = matches!(record.get("state").and_then(Value::as_str), Some("running" | "starting"));
-            if let (true, Some(pid), Some(started)) = (running, record.get("pid").and_then(Value::as_int), record.get("start_time").and_then(Value::as_int)) {
+            if let (true, Some(pid), Some(started)) =
+                (running, record.get("pid").and_then(Value::as_int), record.get("start_time").and_then(Value::as_int))
+            {
                 kill_if_same(pid as i32, started);
             }
         }
