@@ -169,7 +169,7 @@ function wireBasics({ config, logger, metrics, instance, serviceManager }: Wirin
   const helper = new HostCalls({ start: () => startHelperProcess(config.launcher, besideTheService(serviceManager)), clock });
   const launcher = new LauncherClient({ helper, dialer, files, clock, processes, logger, environment: (directory) => launchEnvironment(marks, directory) });
   const probe = new QemuProbe({ runner, files, clock, logger, cacheDir: `${config.root}/cache` });
-  const hypervisor = new QemuDriver({ launcher, dialer, clock, files, probe, logger, metrics });
+  const hypervisor = new QemuDriver({ launcher, taps: helper, dialer, clock, files, probe, logger, metrics });
   return { clock, ids: new SystemIdSource(), launcher, dialer, hypervisor, processes, runner, helper };
 }
 

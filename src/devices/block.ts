@@ -8,6 +8,8 @@ import { HEADER_BYTES, readHeader, type DiskHeader } from './disk-header.ts';
 import { useOfDevice, useOfFile } from './host-uses.ts';
 
 const SECTOR = 512;
+/** Of the guest's memory. */
+const PAGE = 4096;
 
 /** Disks: files and block devices of the host. */
 export class BlockDriver implements DeviceDriver {
@@ -19,7 +21,9 @@ export class BlockDriver implements DeviceDriver {
 
   async prepare({ what }: DeviceSpec, options: WaitOptions = {}): Promise<HostDisk> {
     if (what.kind !== 'block') throw new DomainError('INTERNAL', `${what.kind} is no kind of disk`);
-    if (what.bus === 'virtio-scsi') throw new DomainError('UNSUPPORTED', 'there is no SCSI controller to plug a disk into', { remedy: 'use bus=virtio-blk' });
+    if (what.bus === 'virtio-scsi') throw new DomainError('UNSUPPORTED', 'the SCSI controller of a VM is for the root file systems of its containers: no other disk can be plugged into it', { remedy: 'use bus=virtio-blk' });
+    if (what.bus === 'nvdimm') throw new DomainError('UNSUPPORTED', 'an nvdimm is there from the start or not at all: the machine has no slots for one while it runs', { remedy: 'use bus=virtio-blk' });
+    if (what.logicalBlockBytes > PAGE) throw wrong('logical_block_bytes', `a guest takes none above ${PAGE}: the size of its pages`);
     if (what.aio === 'native' && what.cache !== 'direct') throw wrong('aio', 'native needs cache=direct: the kernel reads ahead of no cache then');
     const path = await this.#host.realPath(what.path).catch(refusedBySystem(what.path));
     const facts = await this.#host.facts(path).catch(refusedBySystem(what.path));
@@ -83,7 +87,7 @@ function formatOf({ format, path }: BlockSpec, header: DiskHeader): BlockFormat 
   return 'qcow2';
 }
 
-function wrong(field: 'path' | 'format' | 'aio', description: string): DomainError {
+function wrong(field: 'path' | 'format' | 'aio' | 'logical_block_bytes', description: string): DomainError {
   return invalidRequest([{ field: `device.block.${field}`, description }]);
 }
 

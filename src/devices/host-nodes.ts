@@ -3,7 +3,7 @@ import type { HostNodes } from '../core/ports/device.ts';
 import type { BlockHost } from './block-host.ts';
 
 /** A disk as it is given when nothing is said of it. */
-const PLAIN: Omit<BlockSpec, 'path'> = { kind: 'block', format: undefined, readOnly: false, bus: 'virtio-blk', aio: 'threads', cache: 'writeback', discard: false, serial: '' };
+const PLAIN: Omit<BlockSpec, 'path'> = { kind: 'block', format: undefined, readOnly: false, bus: 'virtio-blk', aio: 'threads', cache: 'writeback', discard: false, serial: '', logicalBlockBytes: 0, physicalBlockBytes: 0 };
 
 /** Looks on the host what a path in /dev is. */
 export class NodesOfHost implements HostNodes {

@@ -1,12 +1,14 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { DomainError } from '../core/model/errors.ts';
-import type { BindCall, ByteStream, CallFailure, Clock, MountCall, MountCalls, TreeRemoval, WaitOptions } from '../core/ports/host.ts';
+import type { BindCall, ByteStream, CallFailure, Clock, MountCall, MountCalls, TapCall, TapCalls, TreeRemoval, WaitOptions } from '../core/ports/host.ts';
 import { HelperGoneError, HelperSession } from './helper-session.ts';
 import type { HelperAnswer, HelperCall } from './helper-session.ts';
 import { isObject } from './launcher-record.ts';
 
 const MOUNT_MS = 10_000;
 const NOTIFY_MS = 10_000;
+/** Above what the helper itself gives the VMM's monitor, three times over. */
+const TAP_MS = 20_000;
 /** The launcher answers after execve of the child, which takes milliseconds; a loaded host may need more. */
 const LAUNCH_MS = 15_000;
 /** A tree may be large and its disk slow; it blocks nothing else. */
@@ -22,7 +24,7 @@ export interface HostCallsParts {
  * What Node can't do itself or only by a costly fork of the whole daemon, asked of a small resident process: launches, mounts,
  * removals (docs/protocols/launcher.md, "serve"), and messages to the service manager. It is started when first needed and again when it died.
  */
-export class HostCalls implements MountCalls, TreeRemoval {
+export class HostCalls implements MountCalls, TapCalls, TreeRemoval {
   readonly #parts: HostCallsParts;
   #session: HelperSession | undefined;
   #closed = false;
@@ -47,6 +49,14 @@ export class HostCalls implements MountCalls, TreeRemoval {
 
   async removeTrees(paths: readonly string[], options: WaitOptions = {}): Promise<CallFailure | undefined> {
     return failureOf(await this.#ask({ cmd: 'remove_trees', paths }, { timeoutMs: REMOVE_MS, signal: options.signal, what: `removing ${paths[0] ?? ''}` }, 'again'));
+  }
+
+  async tap(call: TapCall, options: WaitOptions = {}): Promise<CallFailure | undefined> {
+    const answer = await this.#ask({ cmd: 'tap', ...call }, { timeoutMs: TAP_MS, signal: options.signal, what: `tap ${call.name}` }, 'once');
+    const error = answer['error'];
+    // The VMM's own words, of its monitor and not of a system call.
+    if (isObject(error) && error['code'] === 'monitor' && error['errno'] === '') throw new DomainError('VMM_FAILED', String(error['message']));
+    return failureOf(answer);
   }
 
   /** One datagram to a service manager, with `pid` as its sender. Rejects HOST_RESOURCE when it was not taken. */

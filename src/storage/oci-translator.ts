@@ -60,10 +60,10 @@ export class OciTranslation implements OciTranslator {
     return [];
   }
 
-  async #forGuest(request: ContainerRequest, { users, files, rootfs, disk, nodes }: Parameters<ContainerTranslation['forGuest']>[0] & Pick<GuestFacts, 'users'>): Promise<OciRuntimeSpec> {
-    if (rootfs === undefined) return translate(request, { users, files, nodes });
+  async #forGuest(request: ContainerRequest, { users, files, rootfs, disk, nodes, ruled }: Parameters<ContainerTranslation['forGuest']>[0] & Pick<GuestFacts, 'users'>): Promise<OciRuntimeSpec> {
+    if (rootfs === undefined) return translate(request, { users, files, nodes, ruled });
     const volumes = disk?.volumes ?? (await this.#options.makeVolumes(rootfs, request.source.image?.volumes ?? []));
-    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes, disk, nodes });
+    return translate(request, { users: users ?? (await this.#options.readUserFiles(rootfs)), files, volumes, disk, nodes, ruled });
   }
 
   /** Read once for each source that was resolved: opening two files step by step takes longer than all else that an exec needs. */
@@ -84,6 +84,7 @@ interface GuestFacts {
   readonly volumes?: readonly ImageVolume[];
   readonly disk?: GuestDiskRoot | undefined;
   readonly nodes?: readonly ContainerNode[];
+  readonly ruled?: boolean;
 }
 
 function translate(request: ContainerRequest, { users, files = [], volumes = [], disk, nodes = [] }: GuestFacts): OciRuntimeSpec {

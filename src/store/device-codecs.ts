@@ -1,5 +1,5 @@
 import type { ContainerRootfs, RootfsDisk, RootfsDisks } from '../core/model/container-rootfs.ts';
-import type { BlockSpec, DeviceKind, DeviceRecord, DeviceSpec, DeviceWhat, GuestDevice, GuestFunction, HostDevice, HostDisk } from '../core/model/device-spec.ts';
+import type { BlockSpec, DeviceKind, DeviceRecord, DeviceSpec, DeviceWhat, GuestDevice, GuestFunction, HostDevice, HostDisk, HostSocket, HostTap, TapSpec, VhostUserBlkSpec } from '../core/model/device-spec.ts';
 import type { HostFunction, HostVfio, VfioSpec } from '../core/model/vfio-spec.ts';
 import { byKind, flag, list, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
@@ -13,12 +13,16 @@ export const deviceKinds = {
     path: text,
     format: maybe(format),
     readOnly: flag,
-    bus: oneOf({ 'virtio-blk': true, 'virtio-scsi': true } as const),
+    bus: oneOf({ 'virtio-blk': true, 'virtio-scsi': true, 'nvdimm': true } as const),
     aio: oneOf({ threads: true, native: true, io_uring: true } as const),
     cache: oneOf({ writeback: true, direct: true, unsafe: true } as const),
     discard: flag,
     serial: text,
+    logicalBlockBytes: orElse(number, 0),
+    physicalBlockBytes: orElse(number, 0),
   }),
+  'vhost-user-blk': object<VhostUserBlkSpec>({ kind: oneOf({ 'vhost-user-blk': true } as const), socket: text }),
+  tap: object<TapSpec>({ kind: oneOf({ tap: true } as const), queues: number, mac: text }),
   vfio: object<VfioSpec>({ kind: oneOf({ vfio: true } as const), device: text, mode: oneOf({ 'guest-kernel': true, 'vfio': true } as const) }),
 } satisfies { readonly [Kind in DeviceKind]: Codec<Extract<DeviceWhat, { readonly kind: Kind }>> };
 
@@ -27,7 +31,9 @@ const deviceSpec: Codec<DeviceSpec> = object<DeviceSpec>({ id: text, what: byKin
 const disk: Codec<HostDisk> = object<HostDisk>({ kind: oneOf({ disk: true } as const), path: text, identity: text, format, isDevice: flag, sizeBytes: number });
 const hostFunction: Codec<HostFunction> = object<HostFunction>({ address: text, classCode: text, vendor: text, device: text, driver: text, numaNode: number, express: flag, barBytes: number });
 const vfio: Codec<HostVfio> = object<HostVfio>({ kind: oneOf({ vfio: true } as const), path: text, identity: text, group: number, functions: list(hostFunction) });
-const hostDevice: Codec<HostDevice> = byKind<HostDevice>({ disk, vfio });
+const socket: Codec<HostSocket> = object<HostSocket>({ kind: oneOf({ socket: true } as const), path: text, identity: text });
+const tap: Codec<HostTap> = object<HostTap>({ kind: oneOf({ tap: true } as const), path: text, identity: text });
+const hostDevice: Codec<HostDevice> = byKind<HostDevice>({ disk, vfio, socket, tap });
 
 /** Records of the first days knew disks alone, and did not say so. */
 const host: Codec<HostDevice> = {

@@ -1,4 +1,3 @@
-import type { DeviceWhat } from '../core/model/device-spec.ts';
 import type { ContainerDevice, ContainerResources, ContainerSpec, MountSpec, NodeSource, RootfsSource, SandboxSpec, SecuritySpec, TtySize } from '../core/model/sandbox-spec.ts';
 import { big, byKind, dictionary, flag, list, maybe, number, object, oneOf, orElse, text } from './codec.ts';
 import type { Codec } from './codec.ts';
@@ -48,7 +47,7 @@ const mountSpec: Codec<MountSpec> = byKind<MountSpec>({
 const containerDevice: Codec<ContainerDevice> = object<ContainerDevice>({
   containerPath: text,
   permissions: text,
-  what: byKind<DeviceWhat | NodeSource>({ ...deviceKinds, node: object<NodeSource>({ kind: oneOf({ node: true } as const), path: text }) }),
+  what: byKind<ContainerDevice['what']>({ 'block': deviceKinds.block, 'vfio': deviceKinds.vfio, 'vhost-user-blk': deviceKinds['vhost-user-blk'], 'node': object<NodeSource>({ kind: oneOf({ node: true } as const), path: text }) }),
 });
 
 export const containerSpec: Codec<ContainerSpec> = object<ContainerSpec>({

@@ -16,12 +16,14 @@ export function deviceParts(world: { at(name: string): Promise<void> }, records:
   const prepare: DeviceDriver['prepare'] = async ({ what }) => {
     await world.at('prepare');
     if (what.kind === 'vfio') return { kind: 'vfio', path: '/dev/vfio/16', identity: 'vfio:16', group: 16, functions: [{ address: '0000:01:00.0', classCode: '0200', vendor: '8086', device: '10c9', driver: 'igb', numaNode: -1, express: true, barBytes: 4096 }] };
+    if (what.kind === 'vhost-user-blk') return { kind: 'socket', path: what.socket, identity: `socket:${what.socket}` };
+    if (what.kind === 'tap') return { kind: 'tap', path: '52:54:00:00:00:01', identity: 'tap' };
     return { kind: 'disk', path: what.path, identity: `file:${what.path}`, format: 'raw', isDevice: false, sizeBytes: 1 << 20 };
   };
   const acquire = async (): Promise<void> => { await world.at('host'); };
   const release = async (): Promise<void> => { await world.at('release-host'); };
   const resolve: Deps['hostNodes']['resolve'] = async (path) => (path.startsWith('/dev/sd') ? diskSpec('', { path }).what : undefined);
-  return { devices: { block: { prepare, acquire, release }, vfio: { prepare, acquire, release } }, hostNodes: { resolve }, uses: new DeviceUses(records), hotplugQueue: () => new SerialHotplugQueue() };
+  return { devices: { 'vhost-user-blk': { prepare, acquire, release }, 'tap': { prepare, acquire, release }, 'block': { prepare, acquire, release }, vfio: { prepare, acquire, release } }, hostNodes: { resolve }, uses: new DeviceUses(records), hotplugQueue: () => new SerialHotplugQueue() };
 }
 
 /** The ports of a VM in memory, and the guest's view of them. Outlives the daemon, like its VM. */

@@ -146,7 +146,7 @@ export function containerRecord(change: Partial<ContainerRecord> = {}): Containe
 }
 
 export function diskSpec(id = 'd0', change: Partial<BlockSpec> = {}): DeviceSpec & { readonly what: BlockSpec } {
-  return { id, what: { kind: 'block', path: `/disks/${id}.img`, format: undefined, readOnly: false, bus: 'virtio-blk', aio: 'threads', cache: 'writeback', discard: false, serial: '', ...change } };
+  return { id, what: { kind: 'block', path: `/disks/${id}.img`, format: undefined, readOnly: false, bus: 'virtio-blk', aio: 'threads', cache: 'writeback', discard: false, serial: '', logicalBlockBytes: 0, physicalBlockBytes: 0, ...change } };
 }
 
 export function deviceRecord(change: Partial<DeviceRecord> = {}): DeviceRecord {

@@ -53,7 +53,7 @@ export class World {
   /** Records that are newer than what is on "disk", and what was counted as ended: `KIND CAUSE`. */
   unsaved = 0;
   /** What the agents of its guests say that they can do. */
-  features: ReadonlySet<GuestFeature> = new Set(['names', 'devices', 'nodes']);
+  features: ReadonlySet<GuestFeature> = new Set(['names', 'devices', 'nodes', 'rules']);
   /** The containers that its guests were asked for. */
   readonly asked: ContainerSetup[] = [];
   readonly ended: string[] = [];

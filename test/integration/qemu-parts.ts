@@ -20,7 +20,7 @@ export function realDriver(cacheDir: string): { driver: QemuDriver; logger: Memo
   const helper = new HostCalls({ start: () => startHelperProcess(launcherPath()), clock });
   const launcher = new LauncherClient({ helper, dialer, files, clock, processes: new ProcessTable(), logger });
   const probe = new QemuProbe({ runner, files, clock, logger, cacheDir });
-  return { driver: new QemuDriver({ launcher, dialer, files, clock, probe, logger, metrics }), logger, launcher, metrics };
+  return { driver: new QemuDriver({ launcher, taps: { tap: () => Promise.resolve(undefined) }, dialer, files, clock, probe, logger, metrics }), logger, launcher, metrics };
 }
 
 export function vmSpec(runDir: string, more: Partial<VmSpec>): VmSpec {

@@ -9,8 +9,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The kata protocol's own version word.
 pub const PROTOCOL_VERSION: &str = "0.0.1";
 /// What a host may rely on beyond the kata protocol. `names-v1`: boot/names.rs, and a file is mounted where a link leads nowhere yet.
-/// `devices-v1`: rpc/devices.rs. `nodes-v1`: devices/nodes.rs. `pci-v1`: devices/function.rs.
-pub const FEATURES: [&str; 7] = ["streams-v1", "link-v1", "cgroup2", "names-v1", "devices-v1", "nodes-v1", "pci-v1"];
+/// `devices-v1`: rpc/devices.rs. `nodes-v1`: devices/nodes.rs. `pci-v1`: devices/function.rs. `rules-v1`: cgroup/devices.rs.
+pub const FEATURES: [&str; 8] = ["streams-v1", "link-v1", "cgroup2", "names-v1", "devices-v1", "nodes-v1", "pci-v1", "rules-v1"];
 
 pub struct Facts {
     pub is_init: bool,

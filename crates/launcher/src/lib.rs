@@ -19,6 +19,7 @@ pub mod json;
 pub mod keeper;
 pub mod limits;
 pub mod lines;
+pub mod monitor;
 pub mod mounts;
 pub mod namespaces;
 pub mod notify;
@@ -30,6 +31,7 @@ pub mod spec;
 pub mod start;
 pub mod supervise;
 pub mod sys;
+pub mod tap;
 pub mod trees;
 pub mod worker;
 

@@ -7,6 +7,7 @@ use crate::json::{object, Value};
 use crate::mounts;
 use crate::notify;
 use crate::sys;
+use crate::tap;
 use crate::trees;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -28,6 +29,11 @@ impl Refused {
     /// A system call that failed on a path.
     pub fn call(code: &'static str, path: &str, error: &io::Error) -> Refused {
         Refused { code, errno: errno::name(error), path: path.to_owned(), message: errno::words(error) }
+    }
+
+    /// What another program refused, in its words.
+    pub fn said(code: &'static str, words: &str) -> Refused {
+        Refused { code, errno: String::new(), path: String::new(), message: words.to_owned() }
     }
 
     fn to_json(&self) -> Value {
@@ -87,6 +93,7 @@ fn perform(request: &Value) {
         Some("notify") => notify::notify(request),
         Some("unmount") => mounts::unmount(request),
         Some("remove_trees") => trees::remove(request),
+        Some("tap") => tap::tap(request),
         Some(other) => Err(Refused::from(format!("unknown cmd \"{other}\""))),
         None => Err(Refused::from("cmd is not a string".to_owned())),
     };

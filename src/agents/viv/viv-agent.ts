@@ -17,7 +17,7 @@ import { GUEST_SERVICE, VIV } from './services.ts';
 import { writeStdin } from './stdin.ts';
 
 /** The agent's own words for them (InfoResponse.features). One that it does not know is one that it has not. */
-const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names'], ['devices-v1', 'devices'], ['nodes-v1', 'nodes'], ['pci-v1', 'pci']]);
+const FEATURES: ReadonlyMap<string, GuestFeature> = new Map([['names-v1', 'names'], ['devices-v1', 'devices'], ['nodes-v1', 'nodes'], ['rules-v1', 'rules'], ['pci-v1', 'pci']]);
 
 export interface VivAgentDeps {
   readonly clock: Clock;

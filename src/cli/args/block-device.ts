@@ -1,12 +1,14 @@
 import type { BlockDevice } from '../../gen/vivarium/v1/device.ts';
 import { BlockAio, BlockBus, BlockCache, BlockFormat } from '../../gen/vivarium/v1/device.ts';
 import { UsageError } from '../cli-error.ts';
+import { parseCount } from './number.ts';
 
 const FORMATS = { raw: BlockFormat.BLOCK_FORMAT_RAW, qcow2: BlockFormat.BLOCK_FORMAT_QCOW2 } as const;
-const BUSES = { 'virtio-blk': BlockBus.BLOCK_BUS_VIRTIO_BLK, 'virtio-scsi': BlockBus.BLOCK_BUS_VIRTIO_SCSI } as const;
+const BUSES = { 'virtio-blk': BlockBus.BLOCK_BUS_VIRTIO_BLK, 'virtio-scsi': BlockBus.BLOCK_BUS_VIRTIO_SCSI, 'nvdimm': BlockBus.BLOCK_BUS_NVDIMM } as const;
 const AIOS = { threads: BlockAio.BLOCK_AIO_THREADS, native: BlockAio.BLOCK_AIO_NATIVE, io_uring: BlockAio.BLOCK_AIO_IO_URING } as const;
-const CACHES = { writeback: BlockCache.BLOCK_CACHE_WRITEBACK, direct: BlockCache.BLOCK_CACHE_DIRECT, unsafe: BlockCache.BLOCK_CACHE_UNSAFE } as const;
-const KEYS = ['format', 'bus', 'aio', 'cache', 'serial', 'ro', 'discard'];
+/** `none` is what QEMU's own tools call it. */
+const CACHES = { none: BlockCache.BLOCK_CACHE_DIRECT, writeback: BlockCache.BLOCK_CACHE_WRITEBACK, direct: BlockCache.BLOCK_CACHE_DIRECT, unsafe: BlockCache.BLOCK_CACHE_UNSAFE } as const;
+const KEYS = ['format', 'bus', 'aio', 'cache', 'serial', 'ro', 'discard', 'logical', 'physical'];
 
 /** `PATH[,KEY=VALUE…]`; `,,` is a comma in the path, and a key without a value is true. */
 export interface PathWithOptions {
@@ -42,8 +44,15 @@ export function parseBlockDevice(text: string, absolute: (path: string) => strin
     cache: choice('cache', CACHES, options, BlockCache.BLOCK_CACHE_UNSPECIFIED),
     discard: flag('discard', options),
     serial: options.get('serial') ?? '',
+    logicalBlockBytes: sectors('logical', options),
+    physicalBlockBytes: sectors('physical', options),
   };
   return { block, options };
+}
+
+function sectors(key: string, options: ReadonlyMap<string, string>): number {
+  const word = options.get(key);
+  return word === undefined ? 0 : parseCount(word, key);
 }
 
 function choice<Value>(key: string, table: Readonly<Record<string, Value>>, options: ReadonlyMap<string, string>, unsaid: Value): Value {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { ContainerDevice } from '../../gen/vivarium/v1/container.ts';
 import { UsageError } from '../cli-error.ts';
 import { parseVfioDevice } from './vfio-device.ts';
-import { parseBlockDevice } from './block-device.ts';
+import { parseBlockDevice, splitOptions } from './block-device.ts';
 
 const PERMISSIONS = /^[rwm]{1,3}$/;
 /** A qualified name of the Container Device Interface: `vendor.com/class=name`. */
@@ -10,9 +10,8 @@ const CDI = /^[A-Za-z0-9][A-Za-z0-9.-]*\/[A-Za-z0-9][A-Za-z0-9_-]*=.+$/;
 /** What a name before a colon would need. */
 const MISSING: Readonly<Record<string, string>> = {
   'vfio-ap': 'a driver for VFIO devices of s390x',
-  'vhost-user-blk': 'a driver for vhost-user devices',
 };
-const FORMS = 'write it as /dev/NAME[:PATH[:rwm]], block:PATH[,target=PATH,permissions=rwm,…], vfio:ADDRESS or /dev/vfio/GROUP';
+const FORMS = 'write it as /dev/NAME[:PATH[:rwm]], block:PATH[,target=PATH,permissions=rwm,…], vhost-user-blk:SOCKET[,target=PATH], vfio:ADDRESS or /dev/vfio/GROUP';
 
 /**
  * The devices that `--device` asks for:
@@ -20,6 +19,7 @@ const FORMS = 'write it as /dev/NAME[:PATH[:rwm]], block:PATH[,target=PATH,permi
  *     /dev/NAME[:CONTAINER_PATH[:PERMISSIONS]]     a block device of the host is plugged in as a disk; anything else is the guest's own
  *     vfio:ADDRESS[,mode=guest-kernel|vfio], /dev/vfio/GROUP     a PCI device of the host, with all of its IOMMU group
  *     block:PATH[,target=CONTAINER_PATH][,permissions=rwm][,format=…,ro,…]
+ *     vhost-user-blk:SOCKET[,target=CONTAINER_PATH][,permissions=rwm]     a disk whose back end listens there
  *
  * @throws {UsageError} for what is written wrong, and for kinds that are not there, with what they lack
  */
@@ -33,6 +33,7 @@ function parseContainerDevice(text: string, cwd: string): ContainerDevice {
   if (text.startsWith('/')) return parseNode(text);
   const kind = text.slice(0, Math.max(0, text.indexOf(':')));
   if (kind === 'block' && text !== 'block:') return parseBlock(text.slice('block:'.length), cwd);
+  if (kind === 'vhost-user-blk' && text !== 'vhost-user-blk:') return parseVhostUser(text.slice('vhost-user-blk:'.length), cwd);
   const missing = Object.hasOwn(MISSING, kind) ? MISSING[kind] : CDI.test(text) ? 'a reader of CDI specifications' : undefined;
   if (missing !== undefined) throw new UsageError(`--device: "${text}" needs ${missing}, which this version does not have`, FORMS);
   throw new UsageError(`--device: "${text}" is no device`, FORMS);
@@ -46,6 +47,11 @@ function parseNode(text: string): ContainerDevice {
   const [containerPath = '', ...more] = permissions === '' ? rest : rest.slice(0, -1);
   if (more.length > 0 || (rest.length > 0 && containerPath === '' && permissions === '')) throw new UsageError(`--device: "${text}" is no device`, FORMS);
   return { containerPath, permissions, kind: { $case: 'node', value: { path } } };
+}
+
+function parseVhostUser(text: string, cwd: string): ContainerDevice {
+  const { path, options } = splitOptions('vhost-user-blk', text, ['target', 'permissions']);
+  return { containerPath: options.get('target') ?? '', permissions: options.get('permissions') ?? '', kind: { $case: 'vhostUserBlk', value: { socketPath: resolve(cwd, path) } } };
 }
 
 function parseBlock(text: string, cwd: string): ContainerDevice {

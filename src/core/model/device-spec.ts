@@ -1,7 +1,7 @@
 import type { HostVfio, VfioSpec } from './vfio-spec.ts';
 
 export type BlockFormat = 'raw' | 'qcow2';
-export type BlockBus = 'virtio-blk' | 'virtio-scsi';
+export type BlockBus = 'virtio-blk' | 'virtio-scsi' | 'nvdimm';
 export type BlockAio = 'threads' | 'native' | 'io_uring';
 export type BlockCache = 'writeback' | 'direct' | 'unsafe';
 
@@ -19,10 +19,28 @@ export interface BlockSpec {
   readonly discard: boolean;
   /** What the guest sees; empty: made of the device's id. */
   readonly serial: string;
+  /** The sectors that the guest is told of; 0: as the VMM has them. */
+  readonly logicalBlockBytes: number;
+  readonly physicalBlockBytes: number;
+}
+
+/** A disk whose back end is a process of its own, reached by its socket (the vhost-user protocol). */
+export interface VhostUserBlkSpec {
+  readonly kind: 'vhost-user-blk';
+  /** Absolute; may be a symbolic link. */
+  readonly socket: string;
+}
+
+/** A network card, tied to a tap device that is made for it in the network namespace of its VM. */
+export interface TapSpec {
+  readonly kind: 'tap';
+  readonly queues: number;
+  /** `52:54:00:12:34:56`; empty: one is made up, and kept over restarts. */
+  readonly mac: string;
 }
 
 /** Every kind of device that can be plugged in: one member a kind, one driver each in `src/devices` and in the hypervisor's room. */
-export type DeviceWhat = BlockSpec | VfioSpec;
+export type DeviceWhat = BlockSpec | VfioSpec | VhostUserBlkSpec | TapSpec;
 export type DeviceKind = DeviceWhat['kind'];
 
 /** What a caller wants plugged in, checked and frozen. */
@@ -44,8 +62,24 @@ export interface HostDisk {
   readonly sizeBytes: number;
 }
 
+/** A socket at which the back end of a device listens. */
+export interface HostSocket {
+  readonly kind: 'socket';
+  /** After every symbolic link. */
+  readonly path: string;
+  readonly identity: string;
+}
+
+/** A tap device is made for its network card alone: nobody else can have it. */
+export interface HostTap {
+  readonly kind: 'tap';
+  /** Its address on the wire. */
+  readonly path: string;
+  readonly identity: string;
+}
+
 /** What stands behind a device on the host. Every member has a `path` (what a person calls it) and an `identity` (one for each thing, whatever it is called). */
-export type HostDevice = HostDisk | HostVfio;
+export type HostDevice = HostDisk | HostVfio | HostSocket | HostTap;
 
 /** What the guest made of one function of a PCI device. */
 export interface GuestFunction {

@@ -1,5 +1,5 @@
 import type { RootfsMode } from './container-rootfs.ts';
-import type { DeviceWhat } from './device-spec.ts';
+import type { DeviceWhat, TapSpec } from './device-spec.ts';
 
 /** What a caller wants of a sandbox, checked and frozen (daemon/api/convert makes it, nothing else). */
 export interface SandboxSpec {
@@ -85,7 +85,7 @@ export interface ContainerDevice {
   readonly containerPath: string;
   /** Some of `r`, `w` and `m`. */
   readonly permissions: string;
-  readonly what: DeviceWhat | NodeSource;
+  readonly what: Exclude<DeviceWhat, TapSpec> | NodeSource;
 }
 
 /** What a caller wants of a container, checked and frozen. */

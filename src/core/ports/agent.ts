@@ -85,9 +85,9 @@ export interface GuestInfo {
 /**
  * What our daemon may ask of an agent beyond the kata protocol, and what not every agent that is out there can do: guests outlive upgrades of the daemon.
  * `names`: it keeps /etc/hostname and /etc/hosts for the containers of its sandbox. `devices`: it tells what is plugged into its guest; `pci`: of PCI devices of any kind as well.
- * `nodes`: it makes device nodes for containers, with rules of who may open what.
+ * `nodes`: it makes device nodes for containers; `rules`: and enforces who may open what.
  */
-export type GuestFeature = 'names' | 'devices' | 'nodes' | 'pci';
+export type GuestFeature = 'names' | 'devices' | 'nodes' | 'rules' | 'pci';
 
 export interface GuestProcess {
   readonly key: ProcessKey;

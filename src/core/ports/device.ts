@@ -11,11 +11,16 @@ export interface DeviceDriver {
    * Everything that can be found wrong with it before a thing is touched: INVALID_REQUEST with the field, DEVICE_IN_USE when the host uses it,
    * UNSUPPORTED, HOST_RESOURCE. What `release` needs to undo everything is in the result, which is written down before `acquire`.
    */
-  prepare(spec: DeviceSpec, options?: WaitOptions): Promise<HostDevice>;
+  prepare(spec: DeviceSpec, options?: PrepareOptions): Promise<HostDevice>;
   /** Takes it from the host. Any number of times: what is done already counts as done. HOST_RESOURCE, DEVICE_IN_USE. */
   acquire(device: DeviceRecord, sandboxId: string, options?: WaitOptions): Promise<void>;
   /** The host has it back as it was. Any number of times, after an `acquire` that was never begun, broke off or is over. */
   release(device: DeviceRecord, sandboxId: string): Promise<void>;
+}
+
+export interface PrepareOptions extends WaitOptions {
+  /** What stood behind it before its sandbox was stopped: what nobody asked for in particular stays the same. */
+  readonly before?: HostDevice;
 }
 
 /** What a path in /dev stands for on the host. */

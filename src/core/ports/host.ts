@@ -66,6 +66,23 @@ export interface BindCall {
 }
 
 /** Mounts by system call. All reject DEADLINE, the signal's reason, or HOST_RESOURCE when nobody could be asked; what was done by then stays. */
+/** A tap device, and what the VMM makes of it. */
+export interface TapCall {
+  /** Of the network namespace that it is to be in. */
+  readonly netns: string;
+  readonly name: string;
+  readonly queues: number;
+  /** Path of the VMM's monitor for descriptors. */
+  readonly monitor: string;
+  /** What netdev_add takes, without descriptors. */
+  readonly netdev: Readonly<Record<string, unknown>>;
+}
+
+export interface TapCalls {
+  /** A failed system call is a result. Rejects VMM_FAILED with the VMM's words, HOST_RESOURCE when nobody could be asked. */
+  tap(call: TapCall, options?: WaitOptions): Promise<CallFailure | undefined>;
+}
+
 export interface MountCalls {
   /** One after the other, up to the first that fails: that one's failure. */
   mount(calls: readonly MountCall[], options?: WaitOptions): Promise<CallFailure | undefined>;

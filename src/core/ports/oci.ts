@@ -15,10 +15,10 @@ export interface ContainerTranslation {
   readonly spec: OciSpec;
   /**
    * As the agent gets it, once the root file system is mounted at `rootfs` on the host (undefined: it is not). `files` are mounted, each at its own
-   * path: those that the agent keeps for every container of its sandbox. `nodes` are devices of its own. With `disk` there is nothing to be made on the
+   * path: those that the agent keeps for every container of its sandbox. `nodes` are devices of its own; `ruled`: the guest enforces who may open which. With `disk` there is nothing to be made on the
    * host, and `rootfs` has no more than etc/passwd and etc/group. INVALID_REQUEST for a user that the image does not have.
    */
-  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined; readonly disk?: GuestDiskRoot | undefined; readonly nodes: readonly ContainerNode[] }) => Promise<OciSpec>;
+  readonly forGuest: (facts: { readonly files: readonly string[]; readonly rootfs: string | undefined; readonly disk?: GuestDiskRoot | undefined; readonly nodes: readonly ContainerNode[]; readonly ruled: boolean }) => Promise<OciSpec>;
   /** Entrypoint and arguments, as they will run. */
   readonly command: readonly string[];
   readonly stopSignal: string;

@@ -6,7 +6,7 @@ import { MountPropagation } from '../../gen/vivarium/v1/container.ts';
 import type { Container, ContainerDevice as DeviceMessage, ContainerSpec as ContainerSpecMessage, ExitStatus as ExitStatusMessage, GetContainerLogsResponse, GetContainerStatsResponse, Mount } from '../../gen/vivarium/v1/container.ts';
 import type { ContainerOperations, ContainerView } from '../services/facade.ts';
 import { bytes, durationFromNs, modeToWire, phasesToWire, timestamp } from './convert-common.ts';
-import { blockToWire, vfioToWire } from './convert-device.ts';
+import { blockToWire, vfioToWire, vhostUserToWire } from './convert-device.ts';
 import { causeToWire, CONTAINER_STATES, OUTPUT_STREAMS, ROOTFS_MODES } from './enums.ts';
 
 export function containerToWire(view: ContainerView): Container {
@@ -130,6 +130,8 @@ function deviceToWire({ containerPath, permissions, what }: ContainerDevice): De
       return { ...common, kind: { $case: 'block', value: blockToWire(what, what.serial) } };
     case 'vfio':
       return { ...common, kind: { $case: 'vfio', value: vfioToWire(what) } };
+    case 'vhost-user-blk':
+      return { ...common, kind: { $case: 'vhostUserBlk', value: vhostUserToWire(what) } };
   }
 }
 

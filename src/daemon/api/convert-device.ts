@@ -1,10 +1,10 @@
-import type { BlockAio, BlockBus, BlockCache, BlockFormat, BlockSpec, DeviceRecord, DeviceSpec, DeviceState } from '../../core/model/device-spec.ts';
+import type { BlockAio, BlockBus, BlockCache, BlockFormat, BlockSpec, DeviceRecord, DeviceSpec, DeviceState, TapSpec, VhostUserBlkSpec } from '../../core/model/device-spec.ts';
 import { serialOf } from '../../core/model/device-spec.ts';
 import type { VfioMode, VfioSpec } from '../../core/model/vfio-spec.ts';
 import {
   BlockAio as AioValue, BlockBus as BusValue, BlockCache as CacheValue, BlockFormat as FormatValue, DeviceState as StateValue, VfioMode as VfioModeValue,
 } from '../../gen/vivarium/v1/device.ts';
-import type { BlockDevice, Device, DeviceFunction, DeviceSpec as DeviceSpecMessage, VfioDevice } from '../../gen/vivarium/v1/device.ts';
+import type { BlockDevice, Device, DeviceFunction, DeviceSpec as DeviceSpecMessage, TapDevice, VfioDevice, VhostUserBlockDevice } from '../../gen/vivarium/v1/device.ts';
 import { bytes, timestamp } from './convert-common.ts';
 
 /** Model word → wire number, each total by its type. */
@@ -19,7 +19,7 @@ const STATES = {
 
 export const VFIO_MODES = { 'guest-kernel': VfioModeValue.VFIO_MODE_GUEST_KERNEL, 'vfio': VfioModeValue.VFIO_MODE_VFIO } as const satisfies Record<VfioMode, number>;
 export const BLOCK_FORMATS = { raw: FormatValue.BLOCK_FORMAT_RAW, qcow2: FormatValue.BLOCK_FORMAT_QCOW2 } as const satisfies Record<BlockFormat, number>;
-export const BLOCK_BUSES = { 'virtio-blk': BusValue.BLOCK_BUS_VIRTIO_BLK, 'virtio-scsi': BusValue.BLOCK_BUS_VIRTIO_SCSI } as const satisfies Record<BlockBus, number>;
+export const BLOCK_BUSES = { 'virtio-blk': BusValue.BLOCK_BUS_VIRTIO_BLK, 'virtio-scsi': BusValue.BLOCK_BUS_VIRTIO_SCSI, 'nvdimm': BusValue.BLOCK_BUS_NVDIMM } as const satisfies Record<BlockBus, number>;
 export const BLOCK_AIOS = { threads: AioValue.BLOCK_AIO_THREADS, native: AioValue.BLOCK_AIO_NATIVE, io_uring: AioValue.BLOCK_AIO_IO_URING } as const satisfies Record<BlockAio, number>;
 export const BLOCK_CACHES = {
   writeback: CacheValue.BLOCK_CACHE_WRITEBACK, direct: CacheValue.BLOCK_CACHE_DIRECT, unsafe: CacheValue.BLOCK_CACHE_UNSAFE,
@@ -34,7 +34,7 @@ export function deviceToWire(sandboxId: string, device: DeviceRecord): Device {
     state: STATES[state],
     pciAddress: guest?.pciAddress ?? '',
     guestPath: guest?.path ?? '',
-    sizeBytes: bytes(host.kind === 'disk' ? host.sizeBytes : 0),
+    sizeBytes: bytes(host.kind === 'disk' ? host.sizeBytes : (guest?.sizeBytes ?? 0)),
     attachedAt: timestamp(attachedAtMs),
     detail,
     hostPath: host.path,
@@ -50,11 +50,23 @@ function specToWire({ id, what }: DeviceSpec): DeviceSpecMessage {
       return { id, kind: { $case: 'block', value: blockToWire(what, serialOf(id, what)) } };
     case 'vfio':
       return { id, kind: { $case: 'vfio', value: vfioToWire(what) } };
+    case 'vhost-user-blk':
+      return { id, kind: { $case: 'vhostUserBlk', value: vhostUserToWire(what) } };
+    case 'tap':
+      return { id, kind: { $case: 'tap', value: tapToWire(what) } };
   }
 }
 
 export function vfioToWire({ device, mode }: VfioSpec): VfioDevice {
   return { device, mode: VFIO_MODES[mode] };
+}
+
+export function vhostUserToWire({ socket }: VhostUserBlkSpec): VhostUserBlockDevice {
+  return { socketPath: socket };
+}
+
+function tapToWire({ queues, mac }: TapSpec): TapDevice {
+  return { queues, mac };
 }
 
 function functionsToWire({ host, guest }: DeviceRecord): DeviceFunction[] {
@@ -76,5 +88,7 @@ export function blockToWire(spec: BlockSpec, serial: string): BlockDevice {
     cache: BLOCK_CACHES[spec.cache],
     discard: spec.discard,
     serial,
+    logicalBlockBytes: spec.logicalBlockBytes,
+    physicalBlockBytes: spec.physicalBlockBytes,
   };
 }

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { ContainerDevice } from '../../core/model/sandbox-spec.ts';
 import type { ContainerDevice as DeviceMessage } from '../../gen/vivarium/v1/container.ts';
 import type { FieldErrors } from './field-errors.ts';
-import { checkBlock, checkVfio } from './validate-device.ts';
+import { checkBlock, checkVfio, checkVhostUser } from './validate-device.ts';
 import { checkAbsolutePath } from './validate-fields.ts';
 
 const MOST = 64;
@@ -40,8 +40,10 @@ function parseDevice(errors: FieldErrors, at: string, { containerPath, permissio
     case 'vfio':
       errors.check(containerPath === '', `${at}.container_path`, 'must be empty: the nodes have the names that the guest gives them');
       return Object.freeze({ ...common, what: checkVfio(errors, `${at}.vfio`, kind.value) });
+    case 'vhostUserBlk':
+      return Object.freeze({ ...common, what: checkVhostUser(errors, `${at}.vhost_user_blk`, kind.value) });
     case undefined:
-      errors.add(`${at}.kind`, 'one of node, block and vfio is required');
+      errors.add(`${at}.kind`, 'one of node, block, vfio and vhost_user_blk is required');
       return undefined;
   }
 }

@@ -32,7 +32,7 @@ async function wantedDevice({ sandbox, id: owner }: ContainerUnit, request: Cont
   const { deps } = sandbox;
   const what = request.what.kind === 'node' ? await deps.hostNodes.resolve(request.what.path) : request.what;
   if (what === undefined) return { request, plug: undefined };
-  checkMachine(sandbox);
+  checkMachine(sandbox, what);
   const plug: DeviceSpec = { id, what };
   await deps.devices[what.kind].prepare(plug);
   return { request, plug };

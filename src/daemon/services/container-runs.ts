@@ -77,7 +77,7 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared & { re
     await deps.directories.make(place.stateDir);
     undo.defer(() => removeRootfs(unit, place));
     const rootfs = await provideRootfs(unit, prepared.source, run, options);
-    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs.hostPath, disk: rootfs.disk, nodes });
+    const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs.hostPath, disk: rootfs.disk, nodes, ruled: (await agent.features(options)).has('rules') });
     if (prepared.mounts.length > 0) {
       undo.defer(() => deps.mounts.remove(place));
       await run.step('mounts', () => deps.mounts.prepare(place, prepared.mounts, options), options);

@@ -1,4 +1,4 @@
-import type { DeviceRecord, DeviceSpec } from '../../core/model/device-spec.ts';
+import type { DeviceRecord, DeviceSpec, DeviceWhat } from '../../core/model/device-spec.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
 import type { Phase } from '../../core/model/outcome.ts';
 import type { WaitOptions } from '../../core/ports/host.ts';
@@ -58,11 +58,14 @@ function canonical({ spec, owner }: Wanted): string {
 }
 
 /** Found out before anything is touched. */
-export function checkMachine({ record }: SandboxUnit): void {
+export function checkMachine({ record }: SandboxUnit, { kind }: DeviceWhat): void {
   const { profile, vmSpec } = record;
   const refuse = (what: string, remedy: string): DomainError => new DomainError('UNSUPPORTED', `sandbox ${record.name} takes no devices while it runs: ${what}`, { sandboxId: record.id, remedy });
   if (profile.machine === 'microvm') throw refuse('a microvm has no ports for them', 'use a profile with machine = "q35"');
   if ((vmSpec?.pciePorts ?? 0) === 0) throw refuse('its VM was made without ports', 'create it with a profile that has some (pcie_ports)');
+  if (kind === 'vhost-user-blk' && vmSpec?.sharedFs === undefined) {
+    throw new DomainError('UNSUPPORTED', `sandbox ${record.name} takes no vhost-user devices: the memory of its VM is its own, and their back ends work in it`, { sandboxId: record.id, remedy: 'use a profile with shared_fs = "virtiofs"' });
+  }
   if (profile.agent === 'none') throw refuse('its guest has no agent that says whether it has them', 'use a profile whose guest has an agent (agent = "viv-agent")');
 }
 

@@ -13,6 +13,12 @@ export async function seenByGuest(unit: SandboxUnit, { slot, host }: DeviceRecor
       if (guest === undefined || guest.sizeBytes === host.sizeBytes) return guest;
       throw new DomainError('AGENT_PROTOCOL', `the guest has a disk of ${guest.sizeBytes} bytes at ${placeOf(slot)}, where one of ${host.sizeBytes} was plugged in`, { sandboxId: unit.id });
     }
+    case 'socket':
+      return await (await telling(unit, 'devices'))?.awaitDevice(placeOf(slot));
+    case 'tap': {
+      const seen = await (await telling(unit, 'pci'))?.awaitFunction(placeOf(slot));
+      return seen === undefined ? undefined : { pciAddress: seen.pciAddress, path: '', sizeBytes: 0, functions: [seen] };
+    }
     case 'vfio': {
       const agent = await telling(unit, 'pci');
       if (agent === undefined) return undefined;

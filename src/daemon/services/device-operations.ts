@@ -18,7 +18,7 @@ export class Devices implements DeviceOperations {
 
   async attach(ref: string, spec: DeviceSpec, options: MutateOptions): Promise<{ readonly device: DeviceView; readonly phases: readonly Phase[] }> {
     const unit = this.#registry.sandbox(ref);
-    checkMachine(unit);
+    checkMachine(unit, spec.what);
     const phases = await attachInTurn(unit, { spec, owner: '' }, options);
     return { device: this.get(unit.id, spec.id), phases };
   }

@@ -34,13 +34,13 @@ export async function plugIn(unit: SandboxUnit, device: DeviceRecord, timer: Pha
 
 /** Plugs in again what its sandbox had when it stopped. Nothing is undone on failure: the boot's own undo ends the VM. */
 export async function replug(unit: SandboxUnit, timer: PhaseTimer, options: WaitOptions): Promise<void> {
-  for (const { id, spec, owner } of unit.record.devices.filter(({ state }) => state === 'kept')) {
+  for (const { id, spec, owner, host: before } of unit.record.devices.filter(({ state }) => state === 'kept')) {
     throwIfAborted(options.signal);
     if (hasLostOwner(unit, owner)) {
       await unit.actor.commit({ target: 'device', id, kind: 'detach-requested' });
       continue;
     }
-    const host = await unit.deps.devices[spec.what.kind].prepare(spec, options).catch((error: unknown) => { throw notReplugged(id, error); });
+    const host = await unit.deps.devices[spec.what.kind].prepare(spec, { ...options, before }).catch((error: unknown) => { throw notReplugged(id, error); });
     using _use = unit.deps.uses.take(unit.record, spec, host);
     const { slot } = slotsOf(unit).allocate(id);
     const { devices } = await unit.actor.commit({ target: 'device', id, kind: 'replug-requested', patch: { host, slot } });

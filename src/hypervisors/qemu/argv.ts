@@ -82,7 +82,8 @@ function kernel(spec: VmSpec, accelerator: 'kvm' | 'tcg'): string[] {
 }
 
 function monitor(spec: VmSpec): string[] {
-  return ['-chardev', `socket,id=qmp0,path=${option(vmPaths(spec.runDir).qmpSocket)},server=on,wait=off`, '-mon', 'chardev=qmp0,mode=control'];
+  const { qmpSocket, descriptorSocket } = vmPaths(spec.runDir);
+  return [['qmp0', qmpSocket] as const, ['qmp1', descriptorSocket] as const].flatMap(([id, path]) => ['-chardev', `socket,id=${id},path=${option(path)},server=on,wait=off`, '-mon', `chardev=${id},mode=control`]);
 }
 
 /** One end of a socket pair whose other end the launcher keeps. */

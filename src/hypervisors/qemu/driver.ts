@@ -1,7 +1,7 @@
 import { linkSignals, raceSignal, reasonOf, throwIfAborted } from '../../base/abort.ts';
 import { UndoStack } from '../../base/async-stack.ts';
 import { DomainError } from '../../core/model/errors.ts';
-import type { Clock, Files, Launcher, ProcessEnd, SocketDialer, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
+import type { Clock, Files, Launcher, ProcessEnd, SocketDialer, SupervisedProcess, TapCalls, WaitOptions } from '../../core/ports/host.ts';
 import type { AdoptOptions, HypervisorDriver, HypervisorInfo, LaunchOptions, VmEvent, VmRef, VmSession, VmSpec } from '../../core/ports/hypervisor.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import { formatVersion } from './version.ts';
@@ -25,6 +25,7 @@ const SIGKILL = 9;
 
 export interface QemuDriverParts {
   readonly launcher: Launcher;
+  readonly taps: TapCalls;
   readonly dialer: SocketDialer;
   readonly files: Files;
   readonly clock: Clock;
@@ -160,8 +161,8 @@ export class QemuDriver implements HypervisorDriver {
       machine: spec.machine,
       transport: spec.agentPort ? 'virtio-serial' : 'none',
     };
-    const { clock, logger } = this.#parts;
-    return new QemuSession({ ref, mode, paths: vmPaths(ref.runDir), agentPort: spec.agentPort, process, clock, logger: logger.child({ vm: spec.name }) }, monitor);
+    const { clock, logger, taps } = this.#parts;
+    return new QemuSession({ ref, taps, mode, paths: vmPaths(ref.runDir), agentPort: spec.agentPort, process, clock, logger: logger.child({ vm: spec.name }) }, monitor);
   }
 
   /** Undo of a start. Its own failure is logged: the caller is told why the start failed. */

@@ -1,11 +1,11 @@
 import { deadline, deferred, raceSignal, type Deferred } from '../../base/abort.ts';
 import { DomainError, toDomainError } from '../../core/model/errors.ts';
-import type { Clock, ProcessEnd, WaitOptions } from '../../core/ports/host.ts';
+import type { Clock, ProcessEnd, TapCall, WaitOptions } from '../../core/ports/host.ts';
 import type { DevicePlug, PluggedDevices, UnplugOutcome, VmDevices, VmEvent } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand, QmpResult } from '../qmp/protocol.ts';
 import { QmpCommandError } from '../qmp/errors.ts';
 import { PLUG_KINDS, type QmpCall } from './plug-kinds.ts';
-import { deviceId, slotOfDevice, slotOfNode } from './plug-names.ts';
+import { deviceId, netdevName, slotOfDevice, slotOfNode, tapName } from './plug-names.ts';
 
 /** A guest lets go of a device in tens of milliseconds, or when somebody in it stops using it. */
 const UNPLUG_MS = 10_000;
@@ -13,6 +13,8 @@ const UNPLUG_MS = 10_000;
 export interface HotplugParts {
   /** Rejects VMM_EXITED when the VM has ended. */
   readonly execute: <C extends QmpCommand>(command: C, args: QmpArguments<C>, options: WaitOptions) => Promise<QmpResult<C>>;
+  /** Makes a tap device where the VM's network is, and a network back end of it. */
+  readonly tap: (call: Omit<TapCall, 'netns' | 'monitor'>, options: WaitOptions) => Promise<void>;
   readonly ended: Promise<ProcessEnd>;
   readonly exited: (end: ProcessEnd) => DomainError;
   readonly clock: Clock;
@@ -28,13 +30,11 @@ export class QemuHotplug implements VmDevices {
   }
 
   async addBackend(plug: DevicePlug, options: WaitOptions = {}): Promise<void> {
-    const call = PLUG_KINDS[plug.spec.what.kind].addBackend(plug);
-    if (call === undefined) return;
     try {
-      await this.#call(call, options);
+      await this.#addBackend(plug, options);
     } catch (error) {
       // Done before, by a daemon that did not live to write it down.
-      if (isRefusal(error) && (await this.list(options)).backends.includes(plug.slot)) return;
+      if (isRefusal(error) && (isThere(error) || (await this.list(options)).backends.includes(plug.slot))) return;
       throw explained(error, plug);
     }
   }
@@ -77,7 +77,7 @@ export class QemuHotplug implements VmDevices {
     try {
       await this.#call(call, options);
     } catch (error) {
-      if (isRefusal(error) && !(await this.list(options)).backends.includes(slot)) return;
+      if (isRefusal(error) && (isMissing(error) || (spec.what.kind === 'block' && !(await this.list(options)).backends.includes(slot)))) return;
       throw error;
     }
   }
@@ -93,6 +93,16 @@ export class QemuHotplug implements VmDevices {
   heard(event: VmEvent): void {
     if (event.kind === 'device-unplugged') this.#unplugs.get(event.slot)?.resolve('unplugged');
     if (event.kind === 'device-unplug-refused') this.#unplugs.get(event.slot)?.resolve('refused');
+  }
+
+  async #addBackend(plug: DevicePlug, options: WaitOptions): Promise<void> {
+    const { what } = plug.spec;
+    if (what.kind === 'tap') {
+      await this.#parts.tap({ name: tapName(plug.slot), queues: what.queues, netdev: { type: 'tap', id: netdevName(plug.slot) } }, options);
+      return;
+    }
+    const call = PLUG_KINDS[what.kind].addBackend(plug);
+    if (call !== undefined) await this.#call(call, options);
   }
 
   async #call({ command, args }: QmpCall, options: WaitOptions): Promise<void> {
@@ -111,6 +121,15 @@ export class QemuHotplug implements VmDevices {
   }
 }
 
+/** In the words of the VMM for names of sockets and network back ends, which it does not list. */
+function isThere(error: unknown): boolean {
+  return /already exists|Duplicate ID/.test(toDomainError(error).message);
+}
+
+function isMissing(error: unknown): boolean {
+  return /Chardev '.*' not found|Device '.*' not found/.test(toDomainError(error).message);
+}
+
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof QmpCommandError;
 }
@@ -120,5 +139,6 @@ function explained(error: unknown, { host }: DevicePlug): unknown {
   if (!isRefusal(error)) return error;
   const words = toDomainError(error).message;
   if (/Failed to get .* lock/.test(words)) return new DomainError('DEVICE_IN_USE', `${host.path} is in use by another process: ${words}`, { cause: error, remedy: 'end what uses it, or give it to both read-only' });
-  return new DomainError('HOST_RESOURCE', `the VMM does not take ${host.path}: ${words}`, { cause: error, remedy: 'the VMM runs as root without capabilities: it opens what root may open by its permissions' });
+  const remedy = host.kind === 'socket' ? 'start the back end, and have it listen there' : 'the VMM runs as root without capabilities: it opens what root may open by its permissions';
+  return new DomainError('HOST_RESOURCE', `the VMM does not take ${host.path}: ${words}`, { cause: error, remedy });
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 /** Every file of one VM, all below its sandbox's run directory. */
 export interface VmPaths {
   readonly qmpSocket: string;
+  /** A monitor of its own for descriptors: they are named on the connection that brings them. */
+  readonly descriptorSocket: string;
   readonly agentSocket: string;
   /** The launcher's directory (docs/protocols/launcher.md). */
   readonly launcher: string;
@@ -16,6 +18,7 @@ export function vmPaths(runDir: string): VmPaths {
   const console = join(launcher, 'console.log');
   return {
     qmpSocket: join(runDir, 'qmp.sock'),
+    descriptorSocket: join(runDir, 'fds.sock'),
     agentSocket: join(runDir, 'agent.sock'),
     launcher,
     consoleSocket: join(launcher, 'console.sock'),

@@ -16,10 +16,15 @@ export function blockNode(plug: DevicePlug): Readonly<Record<string, unknown>> {
   return { ...format, 'node-name': nodeName(slot), 'read-only': readOnly, cache, discard, file };
 }
 
-/** Arguments of device_add. Pure. */
-export function blockDevice(plug: DevicePlug): Readonly<Record<string, unknown>> {
+/** Arguments of each device_add. Pure. */
+export function blockDevices(plug: DevicePlug): readonly Readonly<Record<string, unknown>>[] {
   const { slot, spec } = plug;
-  return { 'driver': 'virtio-blk-pci', 'id': deviceId(slot), 'bus': portBus(slot), 'drive': nodeName(slot), 'serial': serialOf(spec.id, disk(plug).what) };
+  const { what } = disk(plug);
+  return [{ driver: 'virtio-blk-pci', id: deviceId(slot), bus: portBus(slot), drive: nodeName(slot), serial: serialOf(spec.id, what), ...sectors(what) }];
+}
+
+function sectors({ logicalBlockBytes, physicalBlockBytes }: BlockSpec): Readonly<Record<string, number>> {
+  return { ...(logicalBlockBytes === 0 ? {} : { logical_block_size: logicalBlockBytes }), ...(physicalBlockBytes === 0 ? {} : { physical_block_size: physicalBlockBytes }) };
 }
 
 /** A record's spec and what it was taken for are of one kind. */

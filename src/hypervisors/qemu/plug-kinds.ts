@@ -1,8 +1,9 @@
-import type { DeviceKind } from '../../core/model/device-spec.ts';
+import type { DeviceKind, DeviceWhat } from '../../core/model/device-spec.ts';
 import type { DevicePlug } from '../../core/ports/hypervisor.ts';
 import type { QmpArguments, QmpCommand } from '../qmp/protocol.ts';
-import { blockDevice, blockNode } from './plug-block.ts';
-import { nodeName } from './plug-names.ts';
+import { blockDevices, blockNode } from './plug-block.ts';
+import { chardevName, deviceId, netdevName, nodeName } from './plug-names.ts';
+import { portBus } from './root-ports.ts';
 import { vfioDevices } from './plug-vfio.ts';
 
 /** One command with what it takes. */
@@ -21,7 +22,7 @@ export interface PlugKind {
 const BLOCK: PlugKind = {
   addBackend: (plug) => ({ command: 'blockdev-add', args: blockNode(plug) }),
   removeBackend: (slot) => ({ command: 'blockdev-del', args: { 'node-name': nodeName(slot) } }),
-  devices: (plug) => [blockDevice(plug)],
+  devices: blockDevices,
   nodes: (slot) => [nodeName(slot)],
 };
 
@@ -33,4 +34,25 @@ const VFIO: PlugKind = {
   nodes: () => [],
 };
 
-export const PLUG_KINDS: Readonly<Record<DeviceKind, PlugKind>> = { block: BLOCK, vfio: VFIO };
+/** The device finds its back end by a socket, to which the VMM connects at once. */
+const VHOST_USER_BLK: PlugKind = {
+  addBackend: ({ slot, host }) => ({ command: 'chardev-add', args: { id: chardevName(slot), backend: { type: 'socket', data: { addr: { type: 'unix', data: { path: host.path } }, server: false } } } }),
+  removeBackend: (slot) => ({ command: 'chardev-remove', args: { id: chardevName(slot) } }),
+  devices: ({ slot }) => [{ driver: 'vhost-user-blk-pci', id: deviceId(slot), bus: portBus(slot), chardev: chardevName(slot) }],
+  nodes: () => [],
+};
+
+/** Its back end is made by the launcher, which alone can make a tap device and hand it over (hotplug.ts). */
+const TAP: PlugKind = {
+  addBackend: () => undefined,
+  removeBackend: (slot) => ({ command: 'netdev_del', args: { id: netdevName(slot) } }),
+  devices: ({ slot, host, spec }) => [{ driver: 'virtio-net-pci', id: deviceId(slot), bus: portBus(slot), netdev: netdevName(slot), mac: host.path, ...queues(spec.what) }],
+  nodes: () => [],
+};
+
+/** A vector for each queue in both directions, one for changes and one for the control queue. */
+function queues(what: DeviceWhat): Readonly<Record<string, unknown>> {
+  return what.kind === 'tap' && what.queues > 1 ? { mq: true, vectors: 2 * what.queues + 2 } : {};
+}
+
+export const PLUG_KINDS: Readonly<Record<DeviceKind, PlugKind>> = { 'block': BLOCK, 'vfio': VFIO, 'vhost-user-blk': VHOST_USER_BLK, 'tap': TAP };

@@ -16,6 +16,20 @@ export function nodeName(slot: number): string {
   return `${NODE}${slot}`;
 }
 
+/** Of the socket that a vhost-user device's back end listens at. */
+export function chardevName(slot: number): string {
+  return `chr${slot}`;
+}
+
+/** Of a network card's back end, and of its tap device. */
+export function netdevName(slot: number): string {
+  return `net${slot}`;
+}
+
+export function tapName(slot: number): string {
+  return `tap${slot}`;
+}
+
 /** The port that a device's name says; undefined for names of others. */
 export function slotOfDevice(id: string): number | undefined {
   return numberAfter(DEVICE, id);

@@ -1,6 +1,6 @@
 import { deadline, raceSignal } from '../../base/abort.ts';
 import { DomainError } from '../../core/model/errors.ts';
-import type { Clock, ProcessEnd, SupervisedProcess, WaitOptions } from '../../core/ports/host.ts';
+import type { Clock, ProcessEnd, SupervisedProcess, TapCalls, WaitOptions } from '../../core/ports/host.ts';
 import type { VmEvent, VmRef, VmSession, VmStatus } from '../../core/ports/hypervisor.ts';
 import type { Logger } from '../../core/ports/telemetry.ts';
 import { QmpClosedError } from '../qmp/errors.ts';
@@ -10,6 +10,7 @@ import { DEATH_GRACE_MS } from './monitor.ts';
 import type { Monitor } from './monitor.ts';
 import type { VmPaths } from './paths.ts';
 import { ScsiDisks } from './scsi-disks.ts';
+import { addTap } from './tap-backend.ts';
 
 const SIGKILL = 9;
 /** A process that got SIGKILL is gone in milliseconds, unless the kernel holds it in an uninterruptible wait. */
@@ -25,6 +26,7 @@ export interface SessionParts {
   readonly paths: VmPaths;
   readonly agentPort: boolean;
   readonly process: SupervisedProcess;
+  readonly taps: TapCalls;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -56,6 +58,7 @@ export class QemuSession implements VmSession {
     this.disks = new ScsiDisks({ execute, clock: parts.clock });
     this.devices = new QemuHotplug({
       execute,
+      tap: (call, options) => this.#whileAlive(() => addTap(parts.taps, parts.ref, call, options)),
       ended: parts.process.ended,
       exited: exitedError,
       clock: parts.clock,

@@ -35,6 +35,9 @@ export interface QmpCommands {
   'qom-list': { readonly arguments: { readonly path: string }; readonly result: readonly { readonly name: string; readonly type: string }[] };
   'blockdev-add': { readonly arguments: Readonly<Record<string, unknown>>; readonly result: unknown };
   'blockdev-del': { readonly arguments: { readonly 'node-name': string }; readonly result: unknown };
+  'chardev-add': { readonly arguments: Readonly<Record<string, unknown>>; readonly result: unknown };
+  'chardev-remove': { readonly arguments: { readonly id: string }; readonly result: unknown };
+  'netdev_del': { readonly arguments: { readonly id: string }; readonly result: unknown };
   'device_add': { readonly arguments: Readonly<Record<string, unknown>>; readonly result: unknown };
   'device_del': { readonly arguments: { readonly id: string }; readonly result: unknown };
   'stop': { readonly arguments: NoArguments; readonly result: unknown };

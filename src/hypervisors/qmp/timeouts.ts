@@ -19,6 +19,10 @@ const TABLE: Readonly<Record<QmpCommand, keyof typeof CLASSES>> = {
   // Opening and closing an image may wait for its disk.
   'blockdev-add': 'blockIo',
   'blockdev-del': 'blockIo',
+  // Connects to a back end, which may be slow to accept.
+  'chardev-add': 'blockIo',
+  'chardev-remove': 'quick',
+  'netdev_del': 'quick',
   'device_add': 'blockIo',
   'device_del': 'quick',
   // Both drain the block devices before they answer.

@@ -11,10 +11,10 @@ import { guestCgroup, guestRootfs } from './guest-paths.ts';
 import { checkedResources } from './resources.ts';
 import { checkedRlimits } from './rlimits.ts';
 import { OCI_VERSION } from './runtime-spec.ts';
-import type { OciLinux, OciMount, OciNamespace, OciProcess, OciResources, OciRuntimeSpec } from './runtime-spec.ts';
+import type { OciDeviceRule, OciLinux, OciMount, OciNamespace, OciProcess, OciResources, OciRuntimeSpec } from './runtime-spec.ts';
 import { checkedSeccomp } from './seccomp.ts';
 import { withOwnMounts } from './own-mounts.ts';
-import { ownNodes } from './own-nodes.ts';
+import { COMMON_RULES, ownNodes } from './own-nodes.ts';
 import { imageBase } from './spec-base.ts';
 import type { SpecBase } from './spec-base.ts';
 import { checkedSysctls } from './sysctls.ts';
@@ -35,6 +35,8 @@ export interface ContainerSpecInput {
   readonly root?: string | undefined;
   /** Devices of the guest for this container. */
   readonly nodes?: readonly ContainerNode[];
+  /** The guest enforces who may open which device. */
+  readonly ruled?: boolean;
   readonly image: ImageConfig | undefined;
   /** config.json of a bundle; then there is no image. */
   readonly bundleSpec: JsonObject | undefined;
@@ -107,18 +109,26 @@ function linuxOf(input: ContainerSpecInput, base: SpecBase, violations: Violatio
   const open = security.privileged || security.unmasked;
   const seccomp = checkedSeccomp(security.seccompProfileJson, 'spec.security.seccomp_profile_json', violations) ?? base.seccomp;
   const own = ownNodes(input.nodes ?? []);
+  const rules = deviceRules(input, base, own.rules);
   const taken = new Set(own.devices.map(({ path }) => path));
   const sysctls = { ...base.sysctls, ...checkedSysctls(security.sysctls, 'spec.security.sysctls', violations) };
   return {
     namespaces: namespaces(),
     devices: [...base.devices.filter(({ path }) => !taken.has(path)), ...own.devices],
-    resources: merged(base.resources, { ...checkedResources(input.spec.resources, violations), ...(own.rules.length > 0 ? { devices: own.rules } : {}) }),
+    resources: merged(base.resources, { ...checkedResources(input.spec.resources, violations), ...(rules.length > 0 ? { devices: rules } : {}) }),
     cgroupsPath: guestCgroup(input.containerId),
     sysctl: sysctls,
     maskedPaths: pathsOf(security.maskedPaths, open ? [] : base.maskedPaths, 'spec.security.masked_paths', violations),
     readonlyPaths: pathsOf(security.readonlyPaths, open ? [] : base.readonlyPaths, 'spec.security.readonly_paths', violations),
     ...(seccomp === undefined ? {} : { seccomp }),
   };
+}
+
+/** A privileged container may open all that its guest has. The nodes of a bundle are for it to open. */
+function deviceRules({ spec, ruled = false }: ContainerSpecInput, { devices }: SpecBase, own: readonly OciDeviceRule[]): readonly OciDeviceRule[] {
+  if (spec.security.privileged) return [];
+  const listed = devices.filter(({ type }) => type !== 'p').map(({ type, major, minor }): OciDeviceRule => ({ allow: true, type: type === 'u' ? 'c' : type, major, minor, access: 'rwm' }));
+  return ruled ? [...COMMON_RULES, ...listed, ...own] : own;
 }
 
 /** A root file system that is read-only leaves the image's volumes writable: they are mounted over themselves. */

@@ -34,7 +34,6 @@ describe('--device', () => {
     ['vfio:01:00.0,mode=host', 'mode: there is no "host"'],
     ['vfio:01:00.0,ro', 'a vfio device has no "ro"'],
     ['vfio-ap:06.0032', 'needs a driver for VFIO devices of s390x'],
-    ['vhost-user-blk:/run/x.sock', 'needs a driver for vhost-user devices'],
     ['vendor.com/net=nic0', 'needs a reader of CDI specifications'],
     ['nvidia.com/gpu=all', 'needs a reader of CDI specifications'],
     ['sdb', 'is no device'],

@@ -88,10 +88,12 @@ describe('a disk of the host', () => {
     expect(await prepared({}, {}, { '/sys/block/loop3/loop/backing_file': '/d\n' })).toBe('DEVICE_IN_USE: /d is in use: the host shows it as /dev/loop3');
   });
 
-  it('needs direct access for native aio, and has no SCSI', async () => {
+  it('needs direct access for native aio, and is virtio-blk', async () => {
     expect(await prepared({}, { aio: 'native' })).toContain('device.block.aio: native needs cache=direct');
     expect(await prepared({}, { aio: 'native', cache: 'direct' })).toMatchObject({ format: 'raw' });
+    expect(await prepared({}, { bus: 'nvdimm' })).toContain('UNSUPPORTED');
     expect(await prepared({}, { bus: 'virtio-scsi' })).toContain('UNSUPPORTED');
+    expect(await prepared({}, { logicalBlockBytes: 8192 })).toContain('a guest takes none above 4096');
   });
 });
 

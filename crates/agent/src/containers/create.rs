@@ -10,6 +10,7 @@ use nix::pty::Winsize;
 use super::container::{Container, State};
 use super::{cwd, layout, mount_point, pipes};
 use crate::agent::Agent;
+use crate::cgroup::devices as device_rules;
 use crate::devices::{nodes, wait};
 use crate::oci::{check, hooks, translate};
 use crate::process::task::Task;
@@ -101,7 +102,17 @@ async fn make(
     container.confined.set(spec.linux.as_ref().is_some_and(|linux| linux.seccomp.is_some()));
     set_guest_wide(spec)?;
     write_config(agent, container, spec, process)?;
-    run(agent, container, process).await
+    run(agent, container, process).await?;
+    restrict(container, spec)
+}
+
+/// After the runtime made the nodes, and before the first line of the container's own runs.
+fn restrict(container: &Container, spec: &grpc::Spec) -> Result<()> {
+    let rules = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref()).map_or(&[][..], |resources| &resources.devices);
+    if rules.is_empty() {
+        return Ok(());
+    }
+    device_rules::restrict(container.group.path(), rules).map_err(|e| Status::os("device rules", e))
 }
 
 /// The root has to be there, and the working directory is made as other runtimes make it, unless a mount will bring it.

@@ -159,7 +159,7 @@ fn guest_service(call: &mut Call<'_>) -> Outcome {
                 .number(7, facts.cpus.into())
                 .text(8, "streams-v1")
                 .text(8, "link-v1");
-            let info = if call.faults.has("agent-old") { info } else { info.text(8, "names-v1").text(8, "devices-v1").text(8, "nodes-v1") };
+            let info = if call.faults.has("agent-old") { info } else { info.text(8, "names-v1").text(8, "devices-v1").text(8, "nodes-v1").text(8, "rules-v1") };
             Some(Ok(info.finish()))
         }
         "Events" => {

@@ -19,7 +19,7 @@ describe('a call about a device', () => {
       reason: 'INVALID_REQUEST',
       details: expect.objectContaining({ fields: ['device.id', 'device.block.serial', 'device.block.path', 'device.block.format'].map((field) => expect.objectContaining({ field }) as unknown) }) as unknown,
     }) as Error);
-    expect(() => parseAttachDevice(AttachDeviceRequest.fromPartial({ sandboxId: 'sb', device: { id: 'd0' } }))).toThrow('device.kind: is required: block');
+    expect(() => parseAttachDevice(AttachDeviceRequest.fromPartial({ sandboxId: 'sb', device: { id: 'd0' } }))).toThrow('device.kind: one of block, vfio, vhost_user_blk and tap is required');
     expect(() => parseDetachDevice({ sandboxId: 'sb', deviceId: '', requestId: '', force: false })).toThrow('device_id');
   });
 

@@ -43,7 +43,7 @@ beforeEach(() => {
   files.put('/k', 'kernel');
   stream = new MemoryStream();
   dialer.add(`${RUN}/qmp.sock`, stream);
-  driver = new QemuDriver({ launcher, dialer, files, clock, logger, metrics, probe: { probe: async () => info } as unknown as QemuProbe });
+  driver = new QemuDriver({ launcher, taps: { tap: () => Promise.resolve(undefined) }, dialer, files, clock, logger, metrics, probe: { probe: async () => info } as unknown as QemuProbe });
 });
 
 const processOf = (): FakeSupervised => launcher.processes.get(`${RUN}/vmm`)!;

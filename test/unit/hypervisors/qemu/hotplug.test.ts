@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { deferred } from '../../../../src/base/abort.ts';
 import { DomainError } from '../../../../src/core/model/errors.ts';
 import type { ProcessEnd } from '../../../../src/core/ports/host.ts';
-import { blockDevice, blockNode } from '../../../../src/hypervisors/qemu/plug-block.ts';
+import { blockDevices, blockNode } from '../../../../src/hypervisors/qemu/plug-block.ts';
 import { vfioDevices } from '../../../../src/hypervisors/qemu/plug-vfio.ts';
+import { PLUG_KINDS } from '../../../../src/hypervisors/qemu/plug-kinds.ts';
 import { QemuHotplug } from '../../../../src/hypervisors/qemu/hotplug.ts';
 import { differences, inventoryOf } from '../../../../src/hypervisors/qemu/inventory.ts';
 import { QmpCommandError } from '../../../../src/hypervisors/qmp/errors.ts';
@@ -35,6 +36,7 @@ beforeEach(() => {
       said.push(command);
       return (answers[command] ?? ((): unknown => ({})))();
     },
+    tap: async () => { await Promise.resolve(); },
     ended: end.promise,
     exited: () => new DomainError('VMM_EXITED', 'gone'),
     clock,
@@ -66,7 +68,24 @@ describe('what QEMU is told of a disk', () => {
       'file': { 'driver': 'file', 'filename': '/d.qcow2', 'aio': 'native', 'cache': { 'direct': true, 'no-flush': false }, 'discard': 'unmap', 'read-only': true, 'auto-read-only': false },
     });
     expect(blockNode({ ...plug, host: { ...host, format: 'raw', path: '/disks/d0.img', isDevice: true } })).toMatchObject({ driver: 'raw', file: { driver: 'host_device', filename: '/disks/d0.img' } });
-    expect(blockDevice({ slot: 3, host, spec: diskSpec('a-rather-long-name-of-a-disk') })).toEqual({ driver: 'virtio-blk-pci', id: 'dev3', bus: 'port3', drive: 'disk3', serial: 'a-rather-long-name-o' });
+    expect(blockDevices({ slot: 3, host, spec: diskSpec('a-rather-long-name-of-a-disk') })).toEqual([{ driver: 'virtio-blk-pci', id: 'dev3', bus: 'port3', drive: 'disk3', serial: 'a-rather-long-name-o' }]);
+  });
+
+  it('has the sectors that were asked for', () => {
+    const host = { kind: 'disk', path: '/d', identity: 'x', format: 'raw', isDevice: false, sizeBytes: 1 } as const;
+    expect(blockDevices({ slot: 3, host, spec: diskSpec('d0', { logicalBlockBytes: 512, physicalBlockBytes: 4096 }) })).toEqual([
+      { driver: 'virtio-blk-pci', id: 'dev3', bus: 'port3', drive: 'disk3', serial: 'd0', logical_block_size: 512, physical_block_size: 4096 },
+    ]);
+  });
+
+  it('has a vhost-user disk find its back end by a socket, and a network card by what the launcher made', () => {
+    const socket = { kind: 'socket', path: '/b.sock', identity: 'x' } as const;
+    const spec = { id: 'v', what: { kind: 'vhost-user-blk', socket: '/b.sock' } } as const;
+    expect(PLUG_KINDS['vhost-user-blk'].addBackend({ slot: 3, host: socket, spec })).toEqual({ command: 'chardev-add', args: { id: 'chr3', backend: { type: 'socket', data: { addr: { type: 'unix', data: { path: '/b.sock' } }, server: false } } } });
+    expect(PLUG_KINDS['vhost-user-blk'].devices({ slot: 3, host: socket, spec })).toEqual([{ driver: 'vhost-user-blk-pci', id: 'dev3', bus: 'port3', chardev: 'chr3' }]);
+    const tap = { slot: 3, host: { kind: 'tap', path: '52:54:00:00:00:01', identity: 'y' }, spec: { id: 'n', what: { kind: 'tap', queues: 2, mac: '' } } } as const;
+    expect(PLUG_KINDS.tap.devices(tap)).toEqual([{ driver: 'virtio-net-pci', id: 'dev3', bus: 'port3', netdev: 'net3', mac: '52:54:00:00:00:01', mq: true, vectors: 6 }]);
+    expect(PLUG_KINDS.tap.removeBackend(3)).toEqual({ command: 'netdev_del', args: { id: 'net3' } });
   });
 });
 
