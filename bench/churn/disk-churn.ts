@@ -8,6 +8,7 @@ import type { Turn, Verb } from './turns.ts';
 
 /** A change that its caller left, or whose daemon died, is over within this. */
 const SETTLED_MS = 60_000;
+const AGREED_MS = 20_000;
 const LOOK_MS = 20;
 
 export interface ChurnParts {
@@ -44,16 +45,32 @@ export class DiskChurn {
     if ((await this.#settled(id)) !== undefined) this.violations.push(`${id} was detached and is there`);
   }
 
-  /** Record, free ports and guest say the same. */
+  /** Record, free ports and guest say the same, once what a caller left behind him has come to its end: a change that has begun is not in the record at once. */
   async agree(ports: number): Promise<void> {
+    const until = performance.now() + AGREED_MS;
+    for (;;) {
+      const wrong = await this.#differences(ports);
+      if (wrong.length === 0) return;
+      if (performance.now() > until) {
+        this.violations.push(...wrong);
+        return;
+      }
+      await delay(LOOK_MS);
+    }
+  }
+
+  async #differences(ports: number): Promise<readonly string[]> {
+    const { life, sandboxId, containerId } = this.#parts;
     const { devices, freeSlots } = await this.#list();
-    if (devices.length + freeSlots !== ports) this.violations.push(`${devices.length} devices and ${freeSlots} free ports of ${ports}`);
     const names = devices.map(({ guestPath }) => guestPath.replace('/dev/', '')).sort().join(' ');
     const script = `[ "$(ls /sys/block | sort | tr '\\n' ' ')" = "${names === '' ? '' : `${names} `}" ]`;
-    const { code } = await this.#parts.life.ask((client, signal) => client.exec(this.#parts.containerId, ['sh', '-c', script], signal));
-    if (code !== 0) this.violations.push(`the record has "${names}", and the guest something else`);
-    const { sandbox } = await this.#parts.life.ask((client, signal) => client.sandboxes.getSandbox({ sandboxId: this.#parts.sandboxId }, { signal }));
-    for (const { name, message } of sandbox?.conditions ?? []) this.violations.push(`condition ${name}: ${message}`);
+    const { code } = await life.ask((client, signal) => client.exec(containerId, ['sh', '-c', script], signal));
+    const { sandbox } = await life.ask((client, signal) => client.sandboxes.getSandbox({ sandboxId }, { signal }));
+    return [
+      ...(devices.length + freeSlots === ports ? [] : [`${devices.length} devices and ${freeSlots} free ports of ${ports}`]),
+      ...(code === 0 ? [] : [`the record has "${names}", and the guest something else`]),
+      ...(sandbox?.conditions ?? []).map(({ name, message }) => `condition ${name}: ${message}`),
+    ];
   }
 
   /** Every port is taken at once, and given back: one that leaked would be missing. */
