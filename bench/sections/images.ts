@@ -2,13 +2,14 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { RootfsMode } from '../../src/gen/vivarium/v1/container.ts';
 import { TestRegistry } from '../../test/fakes/registry.ts';
 import { TestDaemon } from '../../test/system/daemon.ts';
 import { BenchClient, phaseMs } from '../daemon/client.ts';
 import { against, notMeasured, plainFigure, ratioFigure } from '../figure.ts';
 import type { Figure, Outcome, Section, SectionContext } from '../figure.ts';
 import { largeImage } from '../images/large-image.ts';
-import { digits, timed } from '../stats.ts';
+import { digits, median, timed } from '../stats.ts';
 
 const IMAGE_MIB = 200;
 const ROUNDS = 3;
@@ -17,14 +18,29 @@ const [SKOPEO, UMOCI] = ['/usr/bin/skopeo', '/usr/bin/umoci'];
 
 const ROWS = {
   pull: { name: `cold pull and unpack of a ${IMAGE_MIB} MB image from loopback, over skopeo and umoci by hand`, target: '≤ 1.0' },
-  second: { name: 'second container of one image, virtio-fs: root file system ready', target: '≤ 20 ms' },
+  virtiofs: { name: 'second container of one image, virtio-fs: root file system ready', target: '≤ 20 ms' },
+  block: { name: 'second container of one image, block: root file system ready', target: '≤ 20 ms' },
 } as const;
+
+interface Mode {
+  readonly value: RootfsMode;
+  /** The step of CreateContainer after which the host's part of it is there. */
+  readonly step: string;
+  readonly overrides: Readonly<Record<string, string>>;
+}
+
+const MODES: Readonly<Record<'virtiofs' | 'block', Mode>> = {
+  virtiofs: { value: RootfsMode.ROOTFS_MODE_VIRTIOFS, step: 'rootfs', overrides: {} },
+  block: { value: RootfsMode.ROOTFS_MODE_BLOCK, step: 'disks', overrides: { block_rootfs: 'true' } },
+};
 
 class Samples {
   readonly ours: number[] = [];
   readonly byHand: number[] = [];
   readonly skopeo: number[] = [];
-  readonly rootfs: number[] = [];
+  readonly virtiofs: number[] = [];
+  readonly block: number[] = [];
+  readonly parts: Record<string, number[]> = {};
 }
 
 /** One image from a registry in this process, by `viv pull` and by the tools of the distribution in turns; then containers of it. */
@@ -43,7 +59,8 @@ export const IMAGES: Section = {
       if (hasTools()) byHand(await handMade(daemon.home, reference, context.signal), samples);
       context.say(`round ${round + 1}: viv pull ${digits(samples.ours.at(-1) ?? NaN)}, by hand ${digits(samples.byHand.at(-1) ?? NaN)} s`);
     }
-    await containers(daemon, reference, samples, context);
+    await containers(daemon, reference, { mode: 'virtiofs', samples }, context);
+    await containers(daemon, reference, { mode: 'block', samples }, context);
     return outcome(samples);
   },
 };
@@ -90,24 +107,31 @@ function settle(): void {
   execFileSync('sync');
 }
 
-/** The first container finds what the pull made; what is counted are those after it. */
-async function containers(daemon: TestDaemon, reference: string, samples: Samples, { signal, rounds }: SectionContext): Promise<void> {
+/** The first container finds what the pull made, and has the image made a disk where it needs one; what is counted are those after it. */
+async function containers(daemon: TestDaemon, reference: string, { mode, samples }: { readonly mode: 'virtiofs' | 'block'; readonly samples: Samples }, { signal, rounds, say }: SectionContext): Promise<void> {
   using client = new BenchClient(daemon.host);
-  const { sandbox } = await client.sandboxes.createSandbox({ requestId: '', spec: {} }, { signal });
+  const { value, step, overrides } = MODES[mode];
+  const { sandbox } = await client.sandboxes.createSandbox({ requestId: '', spec: { overrides } }, { signal });
   const sandboxId = sandbox?.id ?? '';
   for (let index = 0; index <= Math.max(2, rounds(CONTAINERS)); index += 1) {
-    const { phases } = await client.containers.createContainer({ requestId: '', sandboxId, spec: { rootfs: { $case: 'image', value: reference }, args: ['/bin/sh'] } }, { signal });
-    if (index > 0) samples.rootfs.push(phaseMs(phases, 'rootfs'));
+    const { phases } = await client.containers.createContainer({ requestId: '', sandboxId, spec: { rootfs: { $case: 'image', value: reference }, rootfsMode: value, args: ['/bin/sh'] } }, { signal });
+    if (index === 0) continue;
+    samples[mode].push(phaseMs(phases, step));
+    for (const { name } of phases) (samples.parts[`${mode}, phase ${name}, ms`] ??= []).push(phaseMs(phases, name));
   }
+  say(`${mode}: ${digits(median(samples[mode]))} ms`);
+  await client.sandboxes.deleteSandbox({ requestId: '', sandboxId, force: true }, { signal });
 }
 
-function outcome({ ours, byHand: hand, skopeo, rootfs }: Samples): Outcome {
+function outcome({ ours, byHand: hand, skopeo, virtiofs, block, parts }: Samples): Outcome {
+  const after = `of CreateContainer, ${virtiofs.length} containers after the first in one sandbox`;
   return {
     figures: [
       pullFigure(ours, hand),
-      plainFigure({ ...ROWS.second, atMost: 20, note: `the step "rootfs" of CreateContainer, ${rootfs.length} containers after the first in one sandbox: the overlay is mounted in the share` }, 'ms', rootfs),
+      plainFigure({ ...ROWS.virtiofs, atMost: 20, note: `the step "rootfs" ${after}: the overlay is mounted in the share` }, 'ms', virtiofs),
+      plainFigure({ ...ROWS.block, atMost: 20, note: `the step "disks" ${after}: its own disk is made, plugged in and seen by the guest; the image's disk is there` }, 'ms', block),
     ],
-    samples: { 'viv pull, s': ours, 'skopeo copy and umoci unpack, s': hand, 'skopeo copy alone, s': skopeo, 'root file system of a further container, ms': rootfs },
+    samples: { 'viv pull, s': ours, 'skopeo copy and umoci unpack, s': hand, 'skopeo copy alone, s': skopeo, 'root file system of a further container, virtio-fs, ms': virtiofs, 'root file system of a further container, block, ms': block, ...parts },
   };
 }
 
