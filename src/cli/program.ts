@@ -10,6 +10,7 @@ import { registerHostCommands, registerVersionCommand } from './commands/host.ts
 import { registerImageCommands } from './commands/images.ts';
 import { registerProcessCommands } from './commands/processes.ts';
 import { registerSandboxCommands } from './commands/sandboxes.ts';
+import { registerVolumeCommands } from './commands/volumes.ts';
 
 export interface GlobalFlags {
   readonly host?: string;
@@ -50,6 +51,7 @@ const groups: readonly { readonly commands: readonly string[]; readonly register
   { commands: ['image', 'images', 'pull', 'rmi'], register: registerImageCommands },
   { commands: ['guest', 'profile', 'doctor'], register: registerHostCommands },
   { commands: ['device'], register: registerDeviceCommands },
+  { commands: ['volume'], register: registerVolumeCommands },
   { commands: ['version'], register: registerVersionCommand },
   { commands: ['daemon'], register: registerDaemonCommands },
   { commands: ['completion'], register: registerCompletionCommands },

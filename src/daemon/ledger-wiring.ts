@@ -20,6 +20,7 @@ import type { Mounter } from '../storage/mounter.ts';
 import { nodeStorageFiles } from '../storage/storage-files.ts';
 import { TrashLedger } from '../storage/trash-ledger.ts';
 import { ImageLedger } from '../storage/images/image-ledger.ts';
+import { VolumeLedger, type VolumeLedgerParts } from '../storage/volumes/volume-ledger.ts';
 import type { Images } from './services/image-operations.ts';
 import { VfioLedger } from '../devices/vfio/vfio-ledger.ts';
 import type { VfioWiring } from './vfio-wiring.ts';
@@ -38,13 +39,14 @@ export interface LedgerWiringParts {
   readonly metrics: LedgerMetrics;
   readonly mounter: Mounter;
   readonly images: Pick<Images, 'inventory' | 'sweep'>;
+  readonly volumes: VolumeLedgerParts;
   readonly runner: ProcessRunner;
   readonly processes: ProcessTable;
   readonly vfio: Pick<VfioWiring, 'marks' | 'binder'>;
 }
 
 /** One class a kind: a kind without its own does not compile. */
-export function wireLedger({ deps, mounter, runner, processes, images, vfio }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes' | 'images' | 'vfio'>): Ledger {
+export function wireLedger({ deps, mounter, runner, processes, images, volumes, vfio }: Pick<LedgerWiringParts, 'deps' | 'mounter' | 'runner' | 'processes' | 'images' | 'volumes' | 'vfio'>): Ledger {
   const { places, directories, trash, clock } = deps;
   const { marks, instance, trashDir } = places;
   const tree = new RunTree(marks);
@@ -64,6 +66,7 @@ export function wireLedger({ deps, mounter, runner, processes, images, vfio }: P
     vfio: new VfioLedger(vfio.marks, vfio.binder),
     directory: new DirectoryLedger({ marks, tree, removeTree, discard }),
     image: new ImageLedger({ inventory: () => images.inventory(), sweep: () => images.sweep() }),
+    volume: new VolumeLedger(volumes),
     trash: new TrashLedger(trashDir, nodeStorageFiles(), trash),
   };
 }

@@ -55,6 +55,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     audits.begin(settled);
     // What an earlier daemon's image tool was at.
     settled.then(() => wired.images.sweep()).catch((error: unknown) => { logger.error({ error }, 'the images were not swept'); });
+    settled.then(() => wired.deps.volumes.sweep()).catch((error: unknown) => { logger.error({ error }, 'the volumes were not swept'); });
     metrics.countDevices(() => wired.registry.sandboxes.flatMap(({ record }) => record.devices.map(({ state }) => state)));
     metrics.collectUsage(() => usageByRole(wired.registry.sandboxes, (pid) => readProcessUsage(pid)));
     wired.deps.trash.empty(wired.deps.places.trashDir);

@@ -34,6 +34,7 @@ import { HookRunner } from '../storage/hooks.ts';
 import { BindMounts } from '../storage/host-mounts.ts';
 import { nodeLogFiles } from '../storage/log/log-files.ts';
 import { RotatedLogStore } from '../storage/log/log-store.ts';
+import { LayerLinks } from '../storage/layer-links.ts';
 import { Mounter } from '../storage/mounter.ts';
 import { OciTranslation } from '../storage/oci-translator.ts';
 import { readUserFiles } from '../storage/rootfs-users.ts';
@@ -56,6 +57,7 @@ import { armedFailpoints } from './failpoints.ts';
 import { BuiltGuests } from './guest-source.ts';
 import { wireHost } from './host-wiring.ts';
 import { wireAudit } from './ledger-wiring.ts';
+import { openVolumes, wireVolumes, type VolumeDisk } from './volume-wiring.ts';
 import type { InstallPaths } from './install-paths.ts';
 import { ProfileSet } from './profile-set.ts';
 import { wireRootfs } from './rootfs-wiring.ts';
@@ -74,6 +76,7 @@ import { Places } from './services/places.ts';
 import { Recovery } from './services/recovery.ts';
 import { Registry } from './services/registry.ts';
 import { RequestBook } from './services/request-book.ts';
+import { releaseVolumes } from './services/volume-releases.ts';
 import { SandboxManager } from './services/sandbox-manager.ts';
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -114,9 +117,11 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const requestJournal = await FileRequestJournal.open({ files: nodeStoreFiles(), directory: `${config.root}/requests`, clock: host.clock, logger: parts.logger, kept: config.requestsKept, ageMs: config.requestsAge });
   const registry = new Registry();
   const vfio = wireVfio({ root: config.root, files: new SystemFiles(), runner: host.runner, bootId, log: parts.logger });
+  const volumes = wireVolumes(storage.volumeDisk, { clock: host.clock, ids: host.ids, log: parts.logger }, registry);
   const deps: Deps = {
     ...host,
     ...storage,
+    volumes: volumes.ofContainers,
     resolving: new GracePeriod(),
     ids: new FreshIds(host.ids, () => [...registry.sandboxes, ...registry.containers].map(({ id }) => id)),
     log: parts.logger,
@@ -139,10 +144,11 @@ export async function wire(parts: WiringParts): Promise<Wired> {
   const containers: Containers = new Containers(deps, registry, execs, (id) => manager.delete(id, { force: true }, { requestId: '' }));
   const manager: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), (pid) => readProcessUsage(pid));
   const images = wireImages(config, storage.disk, { deps, registry });
-  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, vfio, metrics: parts.metrics });
+  void releaseVolumes({ events: deps.hub, sweep: () => deps.volumes.sweep(), log: deps.log });
+  const audit = wireAudit({ ...host, ...storage, deps, registry, manager, images, volumes: volumes.ledger, vfio, metrics: parts.metrics });
   const { hostOperations, guestOperations } = wireHost({ ...parts, deps, audit, registry, profiles, vfio, images: storage.disk.images, runner: host.runner });
   return {
-    services: { sandboxes: manager, containers, devices: new Devices(registry), events: deps.hub, host: hostOperations, guests: guestOperations, images },
+    services: { sandboxes: manager, containers, devices: new Devices(registry), events: deps.hub, host: hostOperations, guests: guestOperations, images, volumes: volumes.operations },
     images,
     requests: new RequestBook({ journal: requestJournal, clock: deps.clock, ids: deps.ids, logger: parts.logger }),
     manager,
@@ -198,15 +204,18 @@ async function wireCgroups({ config, instance, logger }: WiringParts, clock: Clo
   return config.cgroups === 'none' ? HostCgroups.none(parts) : await HostCgroups.find(parts);
 }
 
-type Storage = Pick<Deps, 'shares' | 'rootfs' | 'imageDisks' | 'blankDisks' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly disk: ImageDisk; readonly mounter: Mounter };
+type Storage = Pick<Deps, 'shares' | 'rootfs' | 'imageDisks' | 'blankDisks' | 'mounts' | 'trash' | 'logs' | 'oci' | 'hooks' | 'directories'> & { readonly disk: ImageDisk; readonly volumeDisk: VolumeDisk; readonly mounter: Mounter };
 
 async function wireStorage({ config, logger, instance }: WiringParts, { clock, runner, helper, ids, launcher }: Basics): Promise<Storage> {
   const files = nodeStorageFiles();
   const mounter = new Mounter({ calls: helper, clock, readMountInfo: () => fs.readFile('/proc/self/mountinfo', 'utf8') });
   const trash = new BackgroundTrash({ files, removal: helper, ids, logger });
-  const disk = await openImages(config, { files, trash, logger, trashDir: new Places(config.root, config.run, instance).trashDir });
+  const { trashDir } = new Places(config.root, config.run, instance);
+  const links = new LayerLinks(`${config.run}/lv`, files);
+  const disk = await openImages(config, { files, trash, logger, trashDir });
   return {
     disk,
+    volumeDisk: await openVolumes({ root: config.root, trashDir, files, trash, runner, mounter, links, logger }),
     mounter,
     trash,
     directories: new StateDirectories(mounter),

@@ -40,7 +40,8 @@ export class HostCalls implements MountCalls, TapCalls, TreeRemoval {
   }
 
   async bind(calls: readonly BindCall[], options: WaitOptions = {}): Promise<CallFailure | undefined> {
-    return failureOf(await this.#ask({ cmd: 'bind', binds: calls }, { timeoutMs: MOUNT_MS, signal: options.signal, what: `bind ${calls.at(-1)?.source ?? ''}` }, 'once'));
+    const binds = calls.map(({ subPath, ...call }) => ({ ...call, sub_path: subPath ?? '' }));
+    return failureOf(await this.#ask({ cmd: 'bind', binds }, { timeoutMs: MOUNT_MS, signal: options.signal, what: `bind ${calls.at(-1)?.source ?? ''}` }, 'once'));
   }
 
   async unmount(targets: readonly string[], options: WaitOptions = {}): Promise<CallFailure | undefined> {

@@ -36,7 +36,7 @@ export class BindMounts implements HostMounts {
       if (mount.kind !== 'bind') continue;
       const source = await this.#source(mount);
       if ('problem' in source) violations.push({ field: `spec.mounts[${index}].bind.source`, description: source.problem });
-      else found.push({ index, source: source.path, readOnly: mount.readOnly, recursive: mount.recursive, propagation: mount.propagation });
+      else found.push({ index, source: source.path, subPath: '', readOnly: mount.readOnly, recursive: mount.recursive, propagation: mount.propagation });
     }
     if (violations.length > 0) throw invalidRequest(violations);
     return found;
@@ -87,6 +87,6 @@ function directoryOf(place: RootfsPlace): string {
   return `${place.shareDir}/${place.containerId}/mounts`;
 }
 
-function bindCall(directory: string, { index, source, readOnly, recursive, propagation }: HostMount): BindCall {
-  return { source, target: `${directory}/${index}`, attributes: readOnly ? ['ro'] : [], propagation, recursive };
+function bindCall(directory: string, { index, source, subPath, readOnly, recursive, propagation }: HostMount): BindCall {
+  return { source, subPath, target: `${directory}/${index}`, attributes: readOnly ? ['ro'] : [], propagation, recursive };
 }

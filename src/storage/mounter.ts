@@ -17,7 +17,9 @@ const FIRST_RETRY_MS = 2;
 const LAST_RETRY_MS = 50;
 
 const BIND_REMEDIES: ReadonlyMap<string, string> = new Map([
-  ['ENOENT', 'it was there a moment ago: make it again'],
+  ['ENOENT', 'it is not there, or no longer: make it'],
+  ['ENOTDIR', 'a part of that path is no directory'],
+  ['EXDEV', 'a link in the sub-path leads out of the volume: name what it leads to'],
   ['ELOOP', 'a link was put in its place: look who changes that path'],
   ['EOPNOTSUPP', 'only directories and files can be shown to a guest'],
 ]);

@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, open, readlink, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { DomainError } from '../core/model/errors.ts';
 import type { ImageVolume } from '../core/ports/rootfs-disks.ts';
-import { errnoOf, FULL } from './storage-files.ts';
+import { errnoOf, FULL, MISSING } from './storage-files.ts';
 
 const MOST_LINKS = 16;
 /** open(2)'s O_PATH, which Node does not name. */
@@ -19,15 +19,20 @@ export async function makeVolumeDirectories(root: string, volumes: readonly stri
   return made;
 }
 
-async function makeBelow(root: string, path: string): Promise<string> {
-  let names = namesOf(path);
+/** Where a path of an image leads below a root; undefined when there is no directory. */
+export async function findDirectoryBelow(root: string, path: string): Promise<string | undefined> {
   try {
-    for (let links = 0; links <= MOST_LINKS; links += 1) {
-      const link = await makeAsFarAsLink(root, names);
-      if (link === undefined) return `/${names.join('/')}`;
-      const base = link.target.startsWith('/') ? [] : names.slice(0, link.at);
-      names = namesOf([...base, link.target, ...names.slice(link.at + 1)].join('/'));
-    }
+    return await walkBelow(root, path, openDirectory);
+  } catch (error) {
+    if (MISSING.has(errnoOf(error)) || errnoOf(error) === 'EINVAL') return undefined;
+    throw error;
+  }
+}
+
+async function makeBelow(root: string, path: string): Promise<string> {
+  try {
+    const found = await walkBelow(root, path, openOrMake);
+    if (found !== undefined) return found;
   } catch (error) {
     const message = `volume ${path} of the image: ${error instanceof Error ? error.message : String(error)}`;
     if (FULL.has(errnoOf(error))) throw new DomainError('STORAGE_FULL', message, { cause: error, remedy: 'free space in the state directory' });
@@ -36,13 +41,28 @@ async function makeBelow(root: string, path: string): Promise<string> {
   throw new DomainError('ROOTFS_FAILED', `volume ${path} of the image: too many links on the way`, { remedy: 'build the image again' });
 }
 
-/** Step by step through directories that are held open, so that no name can be exchanged on the way. */
-async function makeAsFarAsLink(root: string, names: readonly string[]): Promise<{ readonly at: number; readonly target: string } | undefined> {
+/** The directory, or where a link in its place points. */
+type Step = (parent: FileHandle, step: string) => Promise<FileHandle | string>;
+
+/** Undefined after too many links. */
+async function walkBelow(root: string, path: string, step: Step): Promise<string | undefined> {
+  let names = namesOf(path);
+  for (let links = 0; links <= MOST_LINKS; links += 1) {
+    const link = await walkToLink(root, names, step);
+    if (link === undefined) return `/${names.join('/')}`;
+    const base = link.target.startsWith('/') ? [] : names.slice(0, link.at);
+    names = namesOf([...base, link.target, ...names.slice(link.at + 1)].join('/'));
+  }
+  return undefined;
+}
+
+/** Through directories that are held open, so that no name can be exchanged on the way. */
+async function walkToLink(root: string, names: readonly string[], openStep: Step): Promise<{ readonly at: number; readonly target: string } | undefined> {
   let directory = await open(root, O_PATH | constants.O_DIRECTORY);
   try {
     for (const [at, name] of names.entries()) {
       const step = `/proc/self/fd/${directory.fd}/${name}`;
-      const next = await openOrMake(directory, step);
+      const next = await openStep(directory, step);
       if (typeof next === 'string') return { at, target: next };
       await directory.close();
       directory = next;
@@ -53,18 +73,24 @@ async function makeAsFarAsLink(root: string, names: readonly string[]): Promise<
   }
 }
 
-/** The directory, or where a link in its place points. */
-async function openOrMake(parent: FileHandle, step: string): Promise<FileHandle | string> {
-  const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+async function openDirectory(_parent: FileHandle, step: string): Promise<FileHandle | string> {
   try {
-    return await open(step, flags);
+    return await open(step, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   } catch (error) {
     if (errnoOf(error) === 'ENOTDIR') return await readlink(step);
+    throw error;
+  }
+}
+
+async function openOrMake(parent: FileHandle, step: string): Promise<FileHandle | string> {
+  try {
+    return await openDirectory(parent, step);
+  } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
   const { uid, gid } = await stat(`/proc/self/fd/${parent.fd}`);
   await mkdir(step, { mode: 0o755 });
-  const made = await open(step, flags);
+  const made = await open(step, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   await chown(`/proc/self/fd/${made.fd}`, uid, gid);
   // Whatever the umask.
   await chmod(`/proc/self/fd/${made.fd}`, 0o755);

@@ -107,7 +107,7 @@ export const vmSpec: Codec<VmSpec> = object<VmSpec>({
 export const guestInfo: Codec<GuestInfo> = object<GuestInfo>({ agentVersion: text, kernelRelease: text, bootId: text, memoryBytes: number, cpus: number });
 
 export const resource: Codec<Resource> = object<Resource>({
-  kind: oneOf({ directory: true, socket: true, mount: true, process: true, launcher: true, trash: true, image: true, cgroup: true, netns: true, link: true } as const),
+  kind: oneOf({ directory: true, socket: true, mount: true, process: true, launcher: true, trash: true, image: true, volume: true, cgroup: true, netns: true, link: true } as const),
   name: text,
   attributes: dictionary(text),
 });

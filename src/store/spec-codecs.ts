@@ -42,6 +42,7 @@ const containerResources: Codec<ContainerResources> = object<ContainerResources>
 const mountSpec: Codec<MountSpec> = byKind<MountSpec>({
   bind: object({ kind: oneOf({ bind: true } as const), destination: text, readOnly: flag, source: text, recursive: flag, propagation: oneOf({ private: true, slave: true } as const) }),
   tmpfs: object({ kind: oneOf({ tmpfs: true } as const), destination: text, readOnly: flag, sizeBytes: number, mode: number }),
+  volume: object({ kind: oneOf({ volume: true } as const), destination: text, readOnly: flag, name: text, subPath: text, noCopy: flag, anonymous: flag }),
 });
 
 const containerDevice: Codec<ContainerDevice> = object<ContainerDevice>({

@@ -21,7 +21,7 @@ describe('the ledger', () => {
   });
 
   it('has a test of each kind on the real host', () => {
-    const text = readFileSync(join(REPOSITORY, 'test/integration/ledger.integration.test.ts'), 'utf8');
+    const text = ['ledger', 'volumes'].map((name) => readFileSync(join(REPOSITORY, `test/integration/${name}.integration.test.ts`), 'utf8')).join('\n');
     expect(RESOURCE_KINDS.filter((kind) => !text.includes(`${kind[0]?.toUpperCase()}${kind.slice(1)}Ledger(`))).toEqual([]);
   });
 

@@ -1,4 +1,5 @@
 import type { ImageOperations } from '../../src/daemon/services/image-facade.ts';
+import type { VolumeOperations } from '../../src/daemon/services/volume-facade.ts';
 import type { ContainerOperations, DeviceOperations, EventOperations, GuestOperations, HostOperations, SandboxOperations, Services } from '../../src/daemon/services/facade.ts';
 
 export interface ServicesScript {
@@ -9,6 +10,7 @@ export interface ServicesScript {
   readonly host?: Partial<HostOperations>;
   readonly guests?: Partial<GuestOperations>;
   readonly images?: Partial<ImageOperations>;
+  readonly volumes?: Partial<VolumeOperations>;
 }
 
 /** Services that do what the script says; a call that it does not mention fails by name. */
@@ -21,6 +23,7 @@ export function fakeServices(script: ServicesScript = {}): Services {
     host: scripted<HostOperations>('host', script.host ?? {}),
     guests: scripted<GuestOperations>('guests', script.guests ?? {}),
     images: scripted<ImageOperations>('images', script.images ?? {}),
+    volumes: scripted<VolumeOperations>('volumes', script.volumes ?? {}),
   };
 }
 

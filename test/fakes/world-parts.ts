@@ -2,6 +2,7 @@ import type { deferred } from '../../src/base/abort.ts';
 import type { GuestProcess, ProcessKey } from '../../src/core/ports/agent.ts';
 import type { Cgroups } from '../../src/core/ports/cgroups.ts';
 import type { ProcessEnd, SupervisedProcess } from '../../src/core/ports/host.ts';
+import type { ImageConfig } from '../../src/core/ports/storage.ts';
 import type { Metrics } from '../../src/core/ports/telemetry.ts';
 
 /** A process that a launcher tells of after its end. */
@@ -64,4 +65,9 @@ export function told(process: FakeProcess): GuestProcess {
     stderr: { written: 0n, acked: 0n },
     stdinAccepted: BigInt(process.stdin.length),
   };
+}
+
+/** An image that says nothing but what its volumes are. */
+export function imageWith(volumes: readonly string[]): ImageConfig {
+  return { name: 'image', digest: '', lowers: ['/image'], entrypoint: [], command: [], env: [], workingDir: '', user: '', stopSignal: '', volumes, sizeBytes: 0, source: '', pulled: undefined };
 }

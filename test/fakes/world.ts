@@ -11,6 +11,7 @@ import { DomainError } from '../../src/core/model/errors.ts';
 import { parseInstanceId } from '../../src/core/model/ids.ts';
 import { Admission } from '../../src/daemon/services/admission.ts';
 import { Containers } from '../../src/daemon/services/container-operations.ts';
+import type { Volumes } from '../../src/daemon/services/volume-operations.ts';
 import type { Deps } from '../../src/daemon/services/deps.ts';
 import { Devices } from '../../src/daemon/services/device-operations.ts';
 import type { ImageConfig } from '../../src/core/ports/storage.ts';
@@ -26,7 +27,8 @@ import { MemoryLogger } from './memory-logger.ts';
 import { profile } from './records.ts';
 import { deviceParts, FakeDevices } from './fake-devices.ts';
 import { diskParts, FakeDisks } from './fake-disks.ts';
-import { endedProcess, memoryCgroups, SILENT, told, type FakeProcess } from './world-parts.ts';
+import { MemoryVolumes, volumeParts } from './memory-volumes.ts';
+import { endedProcess, imageWith, memoryCgroups, SILENT, told, type FakeProcess } from './world-parts.ts';
 
 const ENDED: ProcessEnd = { kind: 'signalled', code: 0, signal: 9, atMs: 0, stderrTail: '', cpuMs: 0, maxRssKib: 0 };
 const ENCODER = new TextEncoder();
@@ -38,6 +40,7 @@ export class World {
   readonly disk = new Map<string, SandboxRecord>();
   readonly vms = new Map<string, FakeVm>();
   readonly shares = new Set<string>();
+  readonly volumes = new MemoryVolumes((name) => this.at(name));
   /** Resolve it to end the virtiofsds. */
   readonly shareEnd = deferred<ProcessEnd>();
   /** Control groups that there are, with how many of their processes the kernel killed for want of memory. */
@@ -59,6 +62,8 @@ export class World {
   readonly ended: string[] = [];
   /** Says of the last guest that was connected to whether it is well. */
   healthOf: ((problem: string | undefined) => void) | undefined;
+  /** Of the image that every container starts from. */
+  imageVolumes: readonly string[] = [];
   profile = profile();
   /** Which every name stands for. */
   image: ImageConfig | undefined;
@@ -100,7 +105,7 @@ export class World {
     const execs = new ExecLauncher(deps, registry);
     const containers: Containers = new Containers(deps, registry, execs, (id) => sandboxes.delete(id, { force: true }, { requestId: '' }));
     const sandboxes: SandboxManager = new SandboxManager(deps, registry, (unit, options) => containers.startAll(unit, options), async () => undefined);
-    return { sandboxes, containers, devices: new Devices(registry), registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
+    return { sandboxes, containers, devices: new Devices(registry), volumes: volumeParts(this, registry).operations, registry, recovery: new Recovery(deps, registry, containers, { concurrency: 16 }) };
   }
 
   #deps(limits: Partial<ConstructorParameters<typeof Admission>[0]>, registry: Registry): Deps {
@@ -167,10 +172,11 @@ export class World {
       },
       ...diskParts(this),
       mounts: { resolve: async () => [], prepare: async () => { await this.at('mounts'); }, remove: async () => undefined },
+      volumes: volumeParts(this, registry).ofContainers,
       trash: { discard: async () => undefined, empty: () => undefined, settled: async () => undefined },
       logs: { open: async (directory) => this.#log(directory) },
       oci: {
-        resolve: async (source) => ({ source, lowers: ['/image'], image: source.kind === 'image' ? this.image : undefined, bundleSpec: undefined }),
+        resolve: async (source) => ({ source, lowers: ['/image'], image: source.kind === 'image' ? (this.imageVolumes.length === 0 ? this.image : imageWith(this.imageVolumes)) : undefined, bundleSpec: undefined }),
         container: async ({ spec }) => ({ spec: {}, forGuest: async ({ files }) => ({ mounts: files }), command: spec.args, stopSignal: 'SIGTERM', terminal: spec.tty }),
         process: async ({ containerId, execId, exec }) => ({ containerId, execId, args: exec.command, env: [], cwd: '/', terminal: exec.tty, uid: 0, gid: 0, additionalGids: [], capabilities: [], noNewPrivileges: false, rlimits: [] }),
         storages: () => [],
@@ -204,6 +210,7 @@ export interface TestServices {
   readonly sandboxes: SandboxManager;
   readonly containers: Containers;
   readonly devices: Devices;
+  readonly volumes: Volumes;
   readonly registry: Registry;
   readonly recovery: Recovery;
 }

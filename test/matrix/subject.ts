@@ -2,7 +2,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createChannel, createClient, type Channel, type Client } from 'nice-grpc';
 import type { PlanName } from '../../src/core/machine/plans.ts';
-import { ContainerServiceDefinition, type ContainerSpec, type DeepPartial } from '../../src/gen/vivarium/v1/container.ts';
+import { ContainerServiceDefinition, type ContainerSpec, type DeepPartial, type Mount } from '../../src/gen/vivarium/v1/container.ts';
 import { DeviceServiceDefinition } from '../../src/gen/vivarium/v1/device.ts';
 import { HostServiceDefinition } from '../../src/gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../src/gen/vivarium/v1/image.ts';
@@ -131,7 +131,7 @@ export const DISK = 'disk';
 const PREPARED_MS = 120_000;
 
 /** Steps that make or remove something only when files are shared with the guest. */
-const SHARED_STEPS = new Set(['share', 'rootfs', 'mounts']);
+const SHARED_STEPS = new Set(['share', 'rootfs', 'volumes', 'mounts']);
 
 function profileOf({ at }: Cell): string {
   return at === 'disks' ? 'disks' : SHARED_STEPS.has(at) ? 'shared' : 'plain';
@@ -141,7 +141,7 @@ function profileOf({ at }: Cell): string {
 export function passesBefore({ plan, at }: Cell): number {
   if (plan === 'boot') return at === 'sandbox:create-succeeded' ? 1 : 0;
   // The witness has no mounts and no devices.
-  if (at === 'mounts' || at === 'devices') return 0;
+  if (at === 'mounts' || at === 'volumes' || at === 'devices') return 0;
   return plan === 'container-create' || plan === 'container-start' ? 1 : 0;
 }
 
@@ -210,7 +210,7 @@ export async function request(client: MatrixClient, subject: Subject, signal: Ab
     case 'recover':
       return;
     case 'container-create':
-      await client.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'], mounts: cell.at === 'mounts' ? [{ destination: '/bound', kind: { $case: 'bind', value: { source: '/etc' } } }] : [], devices: bringsDisk(cell) ? ownDisk(client, subject) : [] } }, { signal });
+      await client.containers.createContainer({ sandboxId, spec: { rootfs: { $case: 'image', value: 'busybox' }, args: ['sleep', '100000'], mounts: mountsOf(cell), devices: bringsDisk(cell) ? ownDisk(client, subject) : [] } }, { signal });
       return;
     case 'container-start':
       await client.containers.startContainer({ containerId: target }, { signal });
@@ -243,6 +243,12 @@ export async function request(client: MatrixClient, subject: Subject, signal: Ab
     case 'exec':
       await client.execTrue(witness, signal);
   }
+}
+
+/** What only its step makes. */
+function mountsOf({ at }: Cell): DeepPartial<Mount>[] {
+  if (at === 'mounts') return [{ destination: '/bound', kind: { $case: 'bind', value: { source: '/etc' } } }];
+  return at === 'volumes' ? [{ destination: '/etc', kind: { $case: 'volume', value: {} } }] : [];
 }
 
 export function isLive(state: SandboxState): boolean {

@@ -25,12 +25,12 @@ export const kill: Action<{ readonly signal: string; readonly all?: boolean }> =
 };
 
 /** `viv rm`: with -f also what runs, and what is gone already is no failure. */
-export const remove: Action<{ readonly force?: boolean }> = async (context, operands, flags) => {
+export const remove: Action<{ readonly force?: boolean; readonly volumes?: boolean }> = async (context, operands, flags) => {
   const force = flags.force === true;
   const { containers } = await context.connect('containers');
   return await forEachOperand(context, operands, async (containerId) => {
     try {
-      await containers.deleteContainer({ requestId: context.requestId(), containerId, force });
+      await containers.deleteContainer({ requestId: context.requestId(), containerId, force, removeVolumes: flags.volumes === true });
     } catch (error) {
       if (!force || !failedWith(error, 'CONTAINER_NOT_FOUND')) throw error;
     }

@@ -14,10 +14,10 @@ export const nothingToRemove: Removal = { keep: () => undefined, [Symbol.asyncDi
 
 /** The sandbox is deleted with all that is in it. What the daemon has removed by then (auto_remove) is removed. */
 export const sandboxRemoval = (context: CommandContext, clients: Clients<'sandboxes'>, sandboxId: string): Removal =>
-  removal(context, `sandbox ${sandboxId}`, (signal) => clients.sandboxes.deleteSandbox({ requestId: context.host.newId(), sandboxId, force: true }, { signal }));
+  removal(context, `sandbox ${sandboxId}`, (signal) => clients.sandboxes.deleteSandbox({ requestId: context.host.newId(), sandboxId, force: true, removeVolumes: true }, { signal }));
 
 export const containerRemoval = (context: CommandContext, clients: Clients<'containers'>, containerId: string): Removal =>
-  removal(context, `container ${containerId}`, (signal) => clients.containers.deleteContainer({ requestId: context.host.newId(), containerId, force: true }, { signal }));
+  removal(context, `container ${containerId}`, (signal) => clients.containers.deleteContainer({ requestId: context.host.newId(), containerId, force: true, removeVolumes: true }, { signal }));
 
 function removal(context: CommandContext, what: string, remove: (signal: AbortSignal) => Promise<unknown>): Removal {
   let kept = false;

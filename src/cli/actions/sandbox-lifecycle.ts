@@ -55,12 +55,12 @@ export const stopSandbox: Action<{ readonly force?: boolean; readonly time?: str
 };
 
 /** `viv sandbox rm`: with -f also what runs, and what is gone already is no failure. */
-export const removeSandbox: Action<{ readonly force?: boolean }> = async (context, operands, flags) => {
+export const removeSandbox: Action<{ readonly force?: boolean; readonly volumes?: boolean }> = async (context, operands, flags) => {
   const force = flags.force === true;
   const { sandboxes } = await context.connect('sandboxes');
   return await forEachOperand(context, operands, async (sandboxId) => {
     try {
-      await sandboxes.deleteSandbox({ requestId: context.requestId(), sandboxId, force });
+      await sandboxes.deleteSandbox({ requestId: context.requestId(), sandboxId, force, removeVolumes: flags.volumes === true });
     } catch (error) {
       if (!force || !failedWith(error, 'SANDBOX_NOT_FOUND')) throw error;
     }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { MountPropagation } from '../../gen/vivarium/v1/container.ts';
+import { MountPropagation, VolumeMount } from '../../gen/vivarium/v1/container.ts';
 import type { Mount } from '../../gen/vivarium/v1/container.ts';
 import { UsageError } from '../cli-error.ts';
 import { parseSize } from './size.ts';
@@ -25,37 +25,61 @@ export function parseMounts(flags: MountFlags, cwd: string): Mount[] {
   return [...flags.volume.map((text) => parseVolume(text, cwd)), ...flags.mount.map((text) => parseMount(text, cwd)), ...flags.tmpfs.map(parseTmpfs)];
 }
 
-/** `HOST:CTR[:ro|rw|slave|bind…]` */
+/** `HOST:CTR[:ro|rw|slave|bind…]`, `VOLUME:CTR[:ro|rw|nocopy]`, or `CTR` alone for a volume without a name. */
 function parseVolume(text: string, cwd: string): Mount {
-  const [host, destination, options, ...rest] = text.split(':');
-  if (host === undefined || host === '' || destination === undefined || destination === '' || rest.length > 0) {
-    throw new UsageError(`-v: "${text}" is not HOST:CONTAINER[:OPTIONS]`, 'a path with a colon in it can be given to --mount');
+  const [source = '', destination, options, ...rest] = text.split(':');
+  if (destination === undefined && source.startsWith('/')) return { destination: source, readOnly: false, kind: volumeKind({}) };
+  if (source === '' || destination === undefined || destination === '' || rest.length > 0) {
+    throw new UsageError(`-v: "${text}" is not HOST:CONTAINER[:OPTIONS], VOLUME:CONTAINER[:OPTIONS] or /CONTAINER`, 'a path with a colon in it can be given to --mount');
   }
   const words = options === undefined ? [] : options.split(',');
-  const unknown = words.find((word) => !['ro', 'rw', 'bind', 'rbind'].includes(word) && PROPAGATIONS[word] === undefined);
-  if (unknown !== undefined) throw new UsageError(`-v: there is no option "${unknown}"`, 'known are ro, rw, bind, rbind, private, rprivate, slave and rslave');
+  const readOnly = words.includes('ro');
+  if (!isPath(source)) {
+    refuseUnknown(words, ['ro', 'rw', 'nocopy'], `the volume ${source}; for a directory beside you write ./${source}`);
+    return { destination, readOnly, kind: volumeKind({ name: source, noCopy: words.includes('nocopy') }) };
+  }
+  refuseUnknown(words, ['ro', 'rw', 'bind', 'rbind', ...Object.keys(PROPAGATIONS)], 'a path of the host');
   const propagation = words.flatMap((word) => PROPAGATIONS[word] ?? []).at(-1) ?? MountPropagation.MOUNT_PROPAGATION_UNSPECIFIED;
-  return { destination, readOnly: words.includes('ro'), kind: { $case: 'bind', value: { source: hostPath(host, cwd), nonRecursive: words.includes('bind'), propagation } } };
+  return { destination, readOnly, kind: { $case: 'bind', value: { source: resolve(cwd, source), nonRecursive: words.includes('bind'), propagation } } };
 }
 
-/** A word without a slash is the name of a volume to other tools; taken for a path it would surprise. */
-function hostPath(host: string, cwd: string): string {
-  if (host.includes('/') || host === '.' || host === '..') return resolve(cwd, host);
-  throw new UsageError(`-v: "${host}" is no path`, `for a directory beside you write ./${host}`);
+/** A word without a slash is the name of a volume, as with other tools. */
+const isPath = (text: string): boolean => text.includes('/') || text === '.' || text === '..';
+
+function refuseUnknown(words: readonly string[], known: readonly string[], what: string): void {
+  const unknown = words.find((word) => !known.includes(word));
+  if (unknown !== undefined) throw new UsageError(`-v: there is no option "${unknown}" of ${what}`, `known are ${known.join(', ')}`);
 }
 
-/** `type=bind,source=…,destination=…[,readonly]` or `type=tmpfs,destination=…[,tmpfs-size=…]` */
+function volumeKind(value: Partial<VolumeMount>): Mount['kind'] {
+  return { $case: 'volume', value: VolumeMount.fromPartial(value) };
+}
+
+/** `type=bind,source=…,destination=…[,readonly]`, `type=volume[,source=…],destination=…` or `type=tmpfs,destination=…[,tmpfs-size=…]` */
 function parseMount(text: string, cwd: string): Mount {
   const keys = keysOf(text);
   const type = take(keys, 'type') ?? 'bind';
   const destination = take(keys, 'destination', 'dst', 'target');
   if (destination === undefined) throw new UsageError(`--mount: "${text}" has no destination`);
   const readOnly = isTrue(take(keys, 'readonly', 'ro'));
-  const kind = type === 'tmpfs' ? tmpfsKind(keys) : type === 'bind' ? bindKind(keys, text, cwd) : undefined;
-  if (kind === undefined) throw new UsageError(`--mount: there is no type "${type}"`, 'known are bind and tmpfs');
+  const kind = kindOf(type, keys, { text, cwd });
+  if (kind === undefined) throw new UsageError(`--mount: there is no type "${type}"`, 'known are bind, volume and tmpfs');
   const [unknown] = keys.keys();
   if (unknown !== undefined) throw new UsageError(`--mount: there is no "${unknown}" for type=${type}`);
   return { destination, readOnly, kind };
+}
+
+function kindOf(type: string, keys: Map<string, string>, { text, cwd }: { readonly text: string; readonly cwd: string }): Mount['kind'] {
+  switch (type) {
+    case 'bind':
+      return bindKind(keys, text, cwd);
+    case 'volume':
+      return volumeKind({ name: take(keys, 'source', 'src') ?? '', subPath: take(keys, 'volume-subpath') ?? '', noCopy: isTrue(take(keys, 'volume-nocopy')) });
+    case 'tmpfs':
+      return tmpfsKind(keys);
+    default:
+      return undefined;
+  }
 }
 
 function bindKind(keys: Map<string, string>, text: string, cwd: string): Mount['kind'] {
@@ -105,7 +129,8 @@ function take(keys: Map<string, string>, ...spellings: readonly string[]): strin
 
 const isTrue = (value: string | undefined): boolean => value === 'true' || value === '1';
 
-function octal(text: string, what: string): number {
+/** @throws {UsageError} */
+export function octal(text: string, what: string): number {
   if (!/^[0-7]{1,5}$/.test(text)) throw new UsageError(`${what}: "${text}" is no octal mode`, 'write it as 1777');
   return Number.parseInt(text, 8);
 }

@@ -11,6 +11,7 @@ const definitions = {
   events: async () => (await import('../../gen/vivarium/v1/event.ts')).EventServiceDefinition,
   host: async () => (await import('../../gen/vivarium/v1/host.ts')).HostServiceDefinition,
   images: async () => (await import('../../gen/vivarium/v1/image.ts')).ImageServiceDefinition,
+  volumes: async () => (await import('../../gen/vivarium/v1/volume.ts')).VolumeServiceDefinition,
   guests: async () => (await import('../../gen/vivarium/v1/guest.ts')).GuestServiceDefinition,
   health: async () => (await import('../../gen/grpc/health/v1/health.ts')).HealthDefinition,
 };

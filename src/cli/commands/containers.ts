@@ -55,7 +55,7 @@ function registerLifecycle(program: Command, bind: Bind): void {
     .option('-a, --all', 'to every process of the container');
   bind(kill, async () => (await import('../actions/container-lifecycle.ts')).kill);
 
-  const remove = program.command('rm <container...>').description('delete containers').option('-f, --force', 'also those that run');
+  const remove = program.command('rm <container...>').description('delete containers').option('-f, --force', 'also those that run').option('-v, --volumes', 'with the volumes that were made for them and have no names');
   bind(remove, async () => (await import('../actions/container-lifecycle.ts')).remove);
 
   const pause = program.command('pause <container...>').description('freeze the processes of containers');

@@ -45,7 +45,7 @@ function registerLifecycle(group: Command, bind: Bind): void {
     .option('-f, --force', 'end the VM at once');
   bind(stop, async () => (await import('../actions/sandbox-lifecycle.ts')).stopSandbox);
 
-  const remove = group.command('rm <sandbox...>').description('delete sandboxes with all that is in them').option('-f, --force', 'also those that run');
+  const remove = group.command('rm <sandbox...>').description('delete sandboxes with all that is in them').option('-f, --force', 'also those that run').option('-v, --volumes', 'with the volumes that were made for their containers and have no names');
   bind(remove, async () => (await import('../actions/sandbox-lifecycle.ts')).removeSandbox);
 
   const pause = group.command('pause <sandbox...>').description('stop the clock of whole VMs');

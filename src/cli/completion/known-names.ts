@@ -27,6 +27,8 @@ export async function knownNames(connect: Connect, kind: NameKind, typed: string
       return await images(connect, typed);
     case 'profile':
       return fitting((await (await connect('host')).host.listProfiles({})).profiles.map(({ name }) => ({ word: name, about: 'profile' })), typed);
+    case 'volume':
+      return fitting((await (await connect('volumes')).volumes.listVolumes({})).volumes.map(({ spec }) => ({ word: spec?.name ?? '', about: 'volume' })), typed);
     case 'guest':
       return fitting((await (await connect('guests')).guests.listGuests({})).guests.map(({ name }) => ({ word: name, about: 'guest' })), typed);
   }

@@ -1,5 +1,5 @@
 /** Names that the daemon knows. */
-export type NameKind = 'container' | 'sandbox' | 'image' | 'profile' | 'guest';
+export type NameKind = 'container' | 'sandbox' | 'image' | 'profile' | 'guest' | 'volume';
 
 /** What may stand where a command has a placeholder: `<sandbox>`, `<table|wide|json>`, `<directory>`. */
 export interface Expected {
@@ -23,6 +23,7 @@ const known: Readonly<Record<string, Expected>> = {
   reference: { words: [], names: ['image'], paths: 'none' },
   profile: { words: [], names: ['profile'], paths: 'none' },
   guest: { words: [], names: ['guest'], paths: 'none' },
+  volume: { words: [], names: ['volume'], paths: 'none' },
   directory: { words: [], names: [], paths: 'directories' },
   file: anyFile,
   'package-or-file': anyFile,

@@ -52,7 +52,7 @@ export const PLANS = {
     records: ['sandbox:found-ready', 'sandbox:found-running', 'sandbox:found-paused'],
     failures: [],
   },
-  'container-create': { steps: ['devices', 'rootfs', 'disks', 'mounts', 'agent_create', 'hooks'], records: ['container:intent', 'container:created'], failures: ['container:create-failed'] },
+  'container-create': { steps: ['devices', 'rootfs', 'disks', 'volumes', 'mounts', 'agent_create', 'hooks'], records: ['container:intent', 'container:created'], failures: ['container:create-failed'] },
   'container-start': { steps: ['agent_start', 'stdin'], records: ['container:start-requested', 'container:started'], failures: ['container:start-failed'] },
   'container-stop': { steps: ['stop'], records: ['container:stop-requested', 'container:exited'], failures: ['container:stop-failed'] },
   'container-kill': { steps: ['signal'], records: ['container:kill-requested'], failures: [] },

@@ -43,7 +43,9 @@ export type ErrorReason =
   | 'IMAGE_TOO_LARGE'
   | 'IMAGE_IN_USE'
   | 'DEVICE_NOT_FOUND'
-  | 'DEVICE_IN_USE';
+  | 'DEVICE_IN_USE'
+  | 'VOLUME_NOT_FOUND'
+  | 'VOLUME_IN_USE';
 
 /** One wrong field of a request. */
 export interface FieldViolation {

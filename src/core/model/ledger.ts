@@ -7,7 +7,7 @@ export interface Resource {
 }
 
 /** Every kind of host resource that there is. One without its class in the ledger (core/ports/ledger.ts) does not compile. */
-export const RESOURCE_KINDS = ['process', 'launcher', 'socket', 'mount', 'link', 'netns', 'cgroup', 'vfio', 'directory', 'image', 'trash'] as const;
+export const RESOURCE_KINDS = ['process', 'launcher', 'socket', 'mount', 'link', 'netns', 'cgroup', 'vfio', 'directory', 'image', 'volume', 'trash'] as const;
 
 export type ResourceKind = (typeof RESOURCE_KINDS)[number];
 

@@ -71,7 +71,9 @@ export type MountPropagation = 'private' | 'slave';
 export type MountSpec =
   | { readonly kind: 'bind'; readonly destination: string; readonly readOnly: boolean; readonly source: string; readonly recursive: boolean; readonly propagation: MountPropagation }
   /** `sizeBytes` 0: the container's memory limit, or a default. */
-  | { readonly kind: 'tmpfs'; readonly destination: string; readonly readOnly: boolean; readonly sizeBytes: number; readonly mode: number };
+  | { readonly kind: 'tmpfs'; readonly destination: string; readonly readOnly: boolean; readonly sizeBytes: number; readonly mode: number }
+  /** A volume by its name. `anonymous`: it was made for this mount, and has no other. */
+  | { readonly kind: 'volume'; readonly destination: string; readonly readOnly: boolean; readonly name: string; readonly subPath: string; readonly noCopy: boolean; readonly anonymous: boolean };
 
 /** A device node by its path: a block device of the host is plugged in as a disk; anything else is the guest's own of that path. */
 export interface NodeSource {

@@ -58,6 +58,8 @@ export interface MountCall {
 export interface BindCall {
   /** Real path: no link is followed. */
   readonly source: string;
+  /** Below the source: links in it are followed, and none leads out (RESOLVE_BENEATH). Absent or empty: the source itself. */
+  readonly subPath?: string;
   readonly target: string;
   /** Held by every mount that a recursive bind brings along, and by every copy that peers make. */
   readonly attributes: readonly ('ro' | 'nosuid' | 'nodev' | 'noexec')[];

@@ -96,6 +96,8 @@ export interface HostMount {
   readonly index: number;
   /** Every link resolved. */
   readonly source: string;
+  /** Below the source, and never out of it; empty: the source itself. */
+  readonly subPath: string;
   readonly readOnly: boolean;
   readonly recursive: boolean;
   readonly propagation: 'private' | 'slave';

@@ -59,7 +59,7 @@ export class ContainerService implements ContainerServiceImplementation<RequestC
   async deleteContainer(request: DeleteContainerRequest, { signal }: ApiContext): Promise<DeleteContainerResponse> {
     const { ref, requestId } = parseContainerCall(request);
     const { mode } = this.#containers.get(ref).sandbox;
-    return { mode: modeToWire(mode), phases: phasesToWire(await this.#containers.delete(ref, { force: request.force }, { requestId, signal })) };
+    return { mode: modeToWire(mode), phases: phasesToWire(await this.#containers.delete(ref, { force: request.force, removeVolumes: request.removeVolumes }, { requestId, signal })) };
   }
 
   async getContainer(request: GetContainerRequest): Promise<GetContainerResponse> {

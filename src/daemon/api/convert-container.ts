@@ -116,6 +116,10 @@ function mountToWire(mount: MountSpec): Mount {
       const propagation = mount.propagation === 'slave' ? MountPropagation.MOUNT_PROPAGATION_SLAVE : MountPropagation.MOUNT_PROPAGATION_PRIVATE;
       return { destination, readOnly, kind: { $case: 'bind', value: { source: mount.source, nonRecursive: !mount.recursive, propagation } } };
     }
+    case 'volume': {
+      const { name, subPath, noCopy, anonymous } = mount;
+      return { destination, readOnly, kind: { $case: 'volume', value: { name, subPath, noCopy, anonymous } } };
+    }
     case 'tmpfs':
       return { destination, readOnly, kind: { $case: 'tmpfs', value: { sizeBytes: bytes(mount.sizeBytes), mode: mount.mode } } };
   }

@@ -5,6 +5,7 @@ import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../gen/vivarium/v1/image.ts';
 import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
+import { VolumeServiceDefinition } from '../../gen/vivarium/v1/volume.ts';
 import type { Unfinished } from '../services/request-book.ts';
 
 /** A generated message, as far as its type is of no matter. */
@@ -58,6 +59,11 @@ export const REQUEST_METHODS: Readonly<Record<string, RequestMethod>> = {
   '/vivarium.v1.ImageService/ImportImage': { subject: 'none', ...AGAIN },
   '/vivarium.v1.ImageService/RemoveImage': { subject: 'none', ...AGAIN },
   '/vivarium.v1.ImageService/PruneImages': { subject: 'none', ...AGAIN },
+  // What was made is found by its name, what was removed is gone, and what has grown is as large as that.
+  '/vivarium.v1.VolumeService/CreateVolume': { subject: 'none', ...AGAIN },
+  '/vivarium.v1.VolumeService/RemoveVolume': { subject: 'none', ...AGAIN },
+  '/vivarium.v1.VolumeService/ResizeVolume': { subject: 'none', ...AGAIN },
+  '/vivarium.v1.VolumeService/PruneVolumes': { subject: 'none', ...AGAIN },
 };
 
 interface Messages {
@@ -71,7 +77,7 @@ interface ServiceShape {
 }
 
 const SERVICES: readonly ServiceShape[] = [
-  SandboxServiceDefinition, ContainerServiceDefinition, DeviceServiceDefinition, GuestServiceDefinition, HostServiceDefinition, ImageServiceDefinition,
+  SandboxServiceDefinition, ContainerServiceDefinition, DeviceServiceDefinition, GuestServiceDefinition, HostServiceDefinition, ImageServiceDefinition, VolumeServiceDefinition,
 ];
 const MESSAGES: ReadonlyMap<string, Messages> = new Map(SERVICES.flatMap(({ fullName, methods }) =>
   Object.values(methods).map(({ name, requestType, responseType }) => [`/${fullName}/${name}`, { request: requestType, response: responseType }] as const)));

@@ -50,7 +50,7 @@ export class SandboxService implements ServiceImplementation<typeof ENCODED_SAND
   async deleteSandbox(request: DeleteSandboxRequest, { signal }: ApiContext): Promise<DeleteSandboxResponse> {
     const { ref, requestId } = parseSandboxCall(request);
     const { mode } = this.#sandboxes.get(ref);
-    return { mode: modeToWire(mode), phases: phasesToWire(await this.#sandboxes.delete(ref, { force: request.force }, { requestId, signal })) };
+    return { mode: modeToWire(mode), phases: phasesToWire(await this.#sandboxes.delete(ref, { force: request.force, removeVolumes: request.removeVolumes }, { requestId, signal })) };
   }
 
   async getSandbox(request: GetSandboxRequest): Promise<EncodedMessage> {

@@ -11,6 +11,7 @@ import { GuestServiceDefinition } from '../../gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../gen/vivarium/v1/image.ts';
 import { SandboxServiceDefinition } from '../../gen/vivarium/v1/sandbox.ts';
+import { VolumeServiceDefinition } from '../../gen/vivarium/v1/volume.ts';
 import type { Clock, IdSource } from '../../core/ports/host.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import type { Services } from '../services/facade.ts';
@@ -35,10 +36,11 @@ import { ENCODED_SANDBOX_SERVICE } from './sandbox-encoding.ts';
 import { SandboxService } from './sandbox-service.ts';
 import { SocketFile } from './socket-file.ts';
 import { withUnknownMethods } from './unknown-method.ts';
+import { VolumeService } from './volume-service.ts';
 
 const SERVICE_NAMES = [
   SandboxServiceDefinition.fullName, ContainerServiceDefinition.fullName, DeviceServiceDefinition.fullName, EventServiceDefinition.fullName, HostServiceDefinition.fullName,
-  GuestServiceDefinition.fullName, ImageServiceDefinition.fullName,
+  GuestServiceDefinition.fullName, ImageServiceDefinition.fullName, VolumeServiceDefinition.fullName,
 ];
 
 export interface ApiServerParts {
@@ -92,6 +94,7 @@ export class ApiServer {
     server.add(HostServiceDefinition, new HostService(parts.services.host));
     server.add(GuestServiceDefinition, new GuestService(parts.services.guests));
     server.add(ImageServiceDefinition, new ImageService(parts.services.images));
+    server.add(VolumeServiceDefinition, new VolumeService(parts.services.volumes));
     server.add(HealthDefinition, this.#health);
     server.add(ServerReflectionService, reflectionWhenAsked(parts.descriptorSet, [...SERVICE_NAMES, HealthDefinition.fullName]));
     this.#server = server;

@@ -50,6 +50,8 @@ export const STATUS_OF_REASON = {
   IMAGE_IN_USE: Status.FAILED_PRECONDITION,
   DEVICE_NOT_FOUND: Status.NOT_FOUND,
   DEVICE_IN_USE: Status.FAILED_PRECONDITION,
+  VOLUME_NOT_FOUND: Status.NOT_FOUND,
+  VOLUME_IN_USE: Status.FAILED_PRECONDITION,
 } as const satisfies Record<ErrorReason, Status>;
 
 /** ErrorInfo.domain of every error that we make. */

@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
 import type { MountPropagation, MountSpec } from '../../core/model/sandbox-spec.ts';
 import { MountPropagation as PropagationMessage } from '../../gen/vivarium/v1/container.ts';
-import type { Mount } from '../../gen/vivarium/v1/container.ts';
+import type { Mount, VolumeMount } from '../../gen/vivarium/v1/container.ts';
 import type { FieldErrors } from './field-errors.ts';
 import { LIMITS } from './limits.ts';
-import { checkAbsolutePath, checkBytes } from './validate-fields.ts';
+import { byteLength, checkAbsolutePath, checkBytes, hasNul } from './validate-fields.ts';
+import { checkVolumeName } from './validate-volume.ts';
 
 /** Without them the runtime does not work, or the container would see another's processes. */
 const RESERVED = ['/', '/proc', '/dev', '/sys/fs/cgroup'];
@@ -42,10 +43,20 @@ function parseKind(errors: FieldErrors, at: string, common: Pick<MountSpec, 'des
       errors.check(mode <= 0o7777, `${at}.tmpfs.mode`, 'must be permission bits: 0 to 07777');
       return Object.freeze({ kind: 'tmpfs', ...common, sizeBytes: checkBytes(errors, `${at}.tmpfs.size_bytes`, sizeBytes), mode });
     }
+    case 'volume':
+      return parseVolume(errors, `${at}.volume`, common, kind.value);
     case undefined:
-      errors.add(`${at}.kind`, 'one of bind and tmpfs is required');
+      errors.add(`${at}.kind`, 'one of bind, tmpfs and volume is required');
       return undefined;
   }
+}
+
+function parseVolume(errors: FieldErrors, at: string, common: Pick<MountSpec, 'destination' | 'readOnly'>, { name, subPath, noCopy }: VolumeMount): MountSpec {
+  if (name !== '') checkVolumeName(errors, `${at}.name`, name);
+  const names = subPath.split('/');
+  errors.check(!subPath.startsWith('/') && !names.includes('..') && !hasNul(subPath) && byteLength(subPath) <= LIMITS.pathBytes, `${at}.sub_path`, `must be a path below the volume: relative, without "..", of at most ${LIMITS.pathBytes} bytes`);
+  errors.check(subPath === '' || name !== '', `${at}.sub_path`, 'is of a volume with a name: a new one has nothing in it');
+  return Object.freeze({ kind: 'volume', ...common, name, subPath: names.filter((part) => part !== '' && part !== '.').join('/'), noCopy, anonymous: false });
 }
 
 function parsePropagation(errors: FieldErrors, field: string, value: PropagationMessage): MountPropagation {

@@ -48,6 +48,7 @@ function audited(found: FoundResource, before: Claims, after: Claims): AuditedRe
 
 function ofTheDaemon(found: FoundResource): Verdict {
   if (found.kind === 'image') return ofTheImages(found.attributes['standing']);
+  if (found.kind === 'volume') return ofTheVolumes(found.attributes['standing']);
   return found.kind === 'trash' ? { state: 'pending', detail: 'is being removed' } : { state: 'orphaned', detail: 'its mark names no sandbox' };
 }
 
@@ -64,6 +65,20 @@ function ofTheImages(standing: string | undefined): Verdict {
       return { state: 'in-flight', detail: 'an image tool is at work' };
     default:
       return { state: 'orphaned', detail: 'no image and no container needs it' };
+  }
+}
+
+/** A volume is kept until somebody removes it, whether a container uses it or not. */
+function ofTheVolumes(standing: string | undefined): Verdict {
+  switch (standing) {
+    case 'kept':
+      return OWNED;
+    case 'unreadable':
+      return { state: 'unreadable', detail: "its record is missing or can't be read" };
+    case 'passing':
+      return { state: 'orphaned', detail: 'it was to go with its last container, and that is gone' };
+    default:
+      return { state: 'orphaned', detail: 'half made by an earlier daemon' };
   }
 }
 

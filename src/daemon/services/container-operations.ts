@@ -58,10 +58,11 @@ export class Containers implements ContainerOperations {
     this.#registry.reserveName('container', name, id);
     const unit = this.makeUnit(sandbox, id);
     using resolving = this.#deps.resolving.enter();
+    using _volumes = this.#deps.volumes.hold(spec.mounts);
     try {
       const prepared = await timer.time('prepare', () => prepare(unit, spec));
-      const rootfs = decideRootfs({ sandbox, id, stateDir: unit.rootfsPlace().stateDir }, spec, { source: prepared.source, binds: prepared.mounts.length });
-      await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, { id, name, spec, rootfs }, prepared) }));
+      const rootfs = decideRootfs({ sandbox, id, stateDir: unit.rootfsPlace().stateDir }, prepared.spec, { source: prepared.source, binds: prepared.mounts.length });
+      await timer.time('intent', () => sandbox.actor.commit({ target: 'new-container', container: newContainer(this.#deps, { id, name, spec: prepared.spec, rootfs }, prepared) }));
       sandbox.diskUnits.settled(id);
       // From here on its record holds the image.
       resolving[Symbol.dispose]();
@@ -123,13 +124,14 @@ export class Containers implements ContainerOperations {
     }, options.signal);
   }
 
-  async delete(ref: string, how: { readonly force: boolean }, _options: MutateOptions): Promise<readonly Phase[]> {
+  async delete(ref: string, how: { readonly force: boolean; readonly removeVolumes?: boolean }, _options: MutateOptions): Promise<readonly Phase[]> {
     const unit = this.#registry.container(ref);
     const timer = new PhaseTimer(this.#deps.clock);
     const { name } = unit.record;
     await unit.serial.run(async () => {
       mustNotRest(unit, 'delete');
       const ran = !hasEnded(unit);
+      if (how.removeVolumes === true) await this.#deps.volumes.giveUp(unit.record.spec.mounts);
       await unit.sandbox.actor.commit({ target: 'container', id: unit.id, kind: how.force ? 'force-delete-requested' : 'delete-requested' });
       await this.#destroy(unit, { ran, ...how }, timer);
     });
@@ -146,6 +148,7 @@ export class Containers implements ContainerOperations {
   async discard(unit: ContainerUnit): Promise<void> {
     const { name, state } = unit.record;
     unit.inGuest = true;
+    if (state === 'creating') await this.#deps.volumes.giveUp(unit.record.spec.mounts);
     await removeFromGuest(unit).catch((error: unknown) => { unit.sandbox.log.debug({ error, container: unit.id }, 'the guest did not know it'); });
     await takeDisksOut(unit);
     await removeFromHost(unit);
@@ -264,6 +267,7 @@ export class Containers implements ContainerOperations {
     unit.sandbox.containers.delete(unit.id);
     this.#registry.removeContainer(unit, name);
     await removeFromHost(unit).catch(leftOver);
+    await this.#deps.volumes.sweep().catch(leftOver);
   }
 
   /** Kills what runs, and removes guest side, mounts, writable layer and log. */

@@ -19,26 +19,38 @@ const SIGKILL = 9;
 const KILL_WAIT_MS = 10_000;
 
 export interface Prepared {
+  /** With a name for each of its volumes. */
+  readonly spec: ContainerSpec;
   readonly source: ResolvedSource;
   readonly translation: ContainerTranslation;
   readonly mounts: readonly HostMount[];
   readonly devices: readonly WantedDevice[];
+  /** Those of the mounts that are volumes. */
+  readonly volumes: readonly HostMount[];
 }
 
 /** Resolves and translates: everything that can be wrong with a container's spec is found here, before anything is touched. */
-export async function prepare(unit: ContainerUnit, spec: ContainerSpec): Promise<Prepared> {
+export async function prepare(unit: ContainerUnit, wanted: ContainerSpec): Promise<Prepared> {
   const { deps, record } = unit.sandbox;
   if (record.profile.agent === 'none') {
     throw new DomainError('UNSUPPORTED', 'the guest has no agent, so nobody there can create a container', { sandboxId: record.id, remedy: 'use a profile whose guest has an agent (agent = "viv-agent")' });
   }
-  const source = unit.exists ? await unit.source() : await deps.oci.resolve(spec.rootfs);
+  const source = unit.exists ? await unit.source() : await deps.oci.resolve(wanted.rootfs);
   deps.hooks.check(source);
+  const spec = unit.exists ? wanted : withVolumes(unit, wanted, source);
   const translation = await deps.oci.container({ containerId: unit.id, hostname: hostname(unit), spec, source });
-  return { source, translation, mounts: await hostMounts(unit, spec), devices: await wantedDevices(unit, spec) };
+  const volumes = deps.volumes.resolve(spec.mounts);
+  return { spec, source, translation, mounts: await hostMounts(unit, spec, volumes), devices: await wantedDevices(unit, spec), volumes };
 }
 
-async function hostMounts({ sandbox }: ContainerUnit, spec: ContainerSpec): Promise<readonly HostMount[]> {
-  const mounts = await sandbox.deps.mounts.resolve(spec.mounts);
+/** What is decided once: a container that was made before keeps its volumes as they are. Where nothing is shared an image's volumes stay directories of the container's own layer. */
+function withVolumes({ sandbox }: ContainerUnit, spec: ContainerSpec, { image }: ResolvedSource): ContainerSpec {
+  const shares = sandbox.record.profile.sharedFs !== 'none';
+  return { ...spec, mounts: sandbox.deps.volumes.named(spec.mounts, shares ? (image?.volumes ?? []) : []) };
+}
+
+async function hostMounts({ sandbox }: ContainerUnit, spec: ContainerSpec, volumes: readonly HostMount[]): Promise<readonly HostMount[]> {
+  const mounts = [...(await sandbox.deps.mounts.resolve(spec.mounts)), ...volumes];
   if (mounts.length > 0 && sandbox.record.profile.sharedFs === 'none') {
     throw new DomainError('UNSUPPORTED', `sandbox ${sandbox.record.name} shares no files with its guest, so nothing of the host can be mounted in it`, { sandboxId: sandbox.id, remedy: 'use a profile with shared_fs = "virtiofs"' });
   }
@@ -74,10 +86,16 @@ export async function makeInGuest(unit: ContainerUnit, prepared: Prepared & { re
   const undo = new UndoStack();
   try {
     const place = unit.rootfsPlace();
+    const first = unit.record.state === 'creating';
     await deps.directories.make(place.stateDir);
     undo.defer(() => removeRootfs(unit, place));
     const rootfs = await provideRootfs(unit, prepared.source, run, options);
     const spec = await prepared.translation.forGuest({ files: await guestFiles(unit, agent, options), rootfs: rootfs.hostPath, disk: rootfs.disk, nodes, ruled: (await agent.features(options)).has('rules') });
+    if (prepared.volumes.length > 0) {
+      undo.defer(() => (first ? deps.volumes.giveUp(prepared.spec.mounts) : Promise.resolve()));
+      const passing = unit.record.spec.autoRemove || sandbox.record.spec.autoRemove;
+      await run.step('volumes', () => deps.volumes.provide({ place, mounts: prepared.spec.mounts, lowers: prepared.source.lowers, first, passing }, options), options);
+    }
     if (prepared.mounts.length > 0) {
       undo.defer(() => deps.mounts.remove(place));
       await run.step('mounts', () => deps.mounts.prepare(place, prepared.mounts, options), options);

@@ -14,6 +14,7 @@ import type { CheckpointStore } from '../../core/ports/stores.ts';
 import type { Logger, Metrics } from '../../core/ports/telemetry.ts';
 import type { GracePeriod } from '../../base/grace-period.ts';
 import type { Admission } from './admission.ts';
+import type { ContainerVolumes } from './container-volumes.ts';
 import type { DeviceUses } from './device-uses.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Places } from './places.ts';
@@ -67,6 +68,7 @@ export interface Deps {
   readonly imageDisks: ImageDisks;
   readonly blankDisks: BlankDisks;
   readonly mounts: HostMounts;
+  readonly volumes: ContainerVolumes;
   readonly trash: Trash;
   readonly logs: LogStore;
   readonly oci: OciTranslator;

@@ -10,6 +10,7 @@ import type { HypervisorInfo } from '../../core/ports/hypervisor.ts';
 import type { LogEvent } from '../../core/ports/logs.ts';
 import type { ImageConfig } from '../../core/ports/storage.ts';
 import type { ImageOperations } from './image-facade.ts';
+import type { VolumeOperations } from './volume-facade.ts';
 import type { Attempt } from './request-book.ts';
 import type { AuditReport, AuditRequest } from './audit.ts';
 
@@ -72,7 +73,8 @@ export interface SandboxOperations {
   create(spec: SandboxSpec, options: MutateOptions): Promise<Timed<SandboxRecord>>;
   start(ref: string, options: MutateOptions): Promise<Timed<SandboxRecord> & { readonly startedContainerIds: readonly string[] }>;
   stop(ref: string, how: { readonly force: boolean; readonly graceMs: number | undefined }, options: MutateOptions): Promise<Timed<SandboxRecord>>;
-  delete(ref: string, how: { readonly force: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
+  /** `removeVolumes`: with those that were made for it and have no names. */
+  delete(ref: string, how: { readonly force: boolean; readonly removeVolumes?: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
   get(ref: string): SandboxRecord;
   /** Resolves when it is known what became of it while the daemon was away; at once for one that is not there. Rejects RECOVERING when that can't be known. */
   recovered(id: string, options: WaitOptions): Promise<void>;
@@ -128,7 +130,8 @@ export interface ContainerOperations {
   start(ref: string, options: MutateOptions): Promise<Timed<ContainerView>>;
   stop(ref: string, graceMs: number | undefined, options: MutateOptions): Promise<Timed<ContainerView>>;
   kill(ref: string, signal: string, all: boolean, options: MutateOptions): Promise<void>;
-  delete(ref: string, how: { readonly force: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
+  /** `removeVolumes`: with those that were made for it and have no names. */
+  delete(ref: string, how: { readonly force: boolean; readonly removeVolumes?: boolean }, options: MutateOptions): Promise<readonly Phase[]>;
   get(ref: string): ContainerView;
   list(filter: { readonly sandboxRef: string; readonly labels: Readonly<Record<string, string>>; readonly states: readonly ContainerState[] }, page: PageRequest): Page<ContainerView>;
   wait(ref: string, options: WaitOptions): Promise<ExitStatus>;
@@ -239,4 +242,5 @@ export interface Services {
   readonly host: HostOperations;
   readonly guests: GuestOperations;
   readonly images: ImageOperations;
+  readonly volumes: VolumeOperations;
 }

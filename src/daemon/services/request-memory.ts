@@ -21,6 +21,8 @@ export const MEMORY_OF_REASON: Readonly<Record<ErrorReason, Memory>> = {
   EXEC_NOT_FOUND: 'final',
   DEVICE_NOT_FOUND: 'final',
   DEVICE_IN_USE: 'final',
+  VOLUME_NOT_FOUND: 'final',
+  VOLUME_IN_USE: 'final',
   IMAGE_NOT_FOUND: 'final',
   GUEST_NOT_FOUND: 'final',
   PROFILE_NOT_FOUND: 'final',

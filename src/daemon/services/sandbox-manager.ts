@@ -90,8 +90,9 @@ export class SandboxManager implements SandboxOperations {
     return { value: unit.actor.gone ? { ...record, state: 'stopped' } : record, mode: record.mode, phases: timer.finishAs('stop', this.#deps.metrics) };
   }
 
-  async delete(ref: string, how: { readonly force: boolean }, _options: MutateOptions): Promise<readonly Phase[]> {
+  async delete(ref: string, how: { readonly force: boolean; readonly removeVolumes?: boolean }, _options: MutateOptions): Promise<readonly Phase[]> {
     const unit = this.#registry.sandbox(ref);
+    if (how.removeVolumes === true) for (const { spec } of unit.record.containers) await this.#deps.volumes.giveUp(spec.mounts);
     const timer = new PhaseTimer(this.#deps.clock);
     await unit.actor.commit({ target: 'sandbox', kind: how.force ? 'force-delete-requested' : 'delete-requested', run: { timer } });
     // Once asked for it goes on, whether or not the caller stays.

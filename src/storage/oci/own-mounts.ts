@@ -29,6 +29,8 @@ function ociMount(mount: MountSpec, index: number, { containerId, memoryBytes }:
   switch (mount.kind) {
     case 'bind':
       return { destination, type: 'bind', source: guestMount(containerId, index), options: [mount.recursive ? 'rbind' : 'bind', mount.propagation === 'slave' ? 'rslave' : 'rprivate', access] };
+    case 'volume':
+      return { destination, type: 'bind', source: guestMount(containerId, index), options: ['rbind', 'rprivate', access] };
     case 'tmpfs': {
       const size = mount.sizeBytes || memoryBytes || DEFAULT_TMPFS_BYTES;
       const mode = (mount.mode || 0o1777).toString(8);

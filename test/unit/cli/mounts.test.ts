@@ -3,10 +3,11 @@ import { parseMounts } from '../../../src/cli/args/mounts.ts';
 import type { MountFlags } from '../../../src/cli/args/mounts.ts';
 import { UsageError } from '../../../src/cli/cli-error.ts';
 import { MountPropagation } from '../../../src/gen/vivarium/v1/container.ts';
-import type { Mount } from '../../../src/gen/vivarium/v1/container.ts';
+import type { Mount, VolumeMount } from '../../../src/gen/vivarium/v1/container.ts';
 
 const NONE: MountFlags = { volume: [], mount: [], tmpfs: [] };
 const parse = (flags: Partial<MountFlags>): Mount[] => parseMounts({ ...NONE, ...flags }, '/work');
+const volume = (value: Partial<VolumeMount>): Mount['kind'] => ({ $case: 'volume', value: { name: '', subPath: '', noCopy: false, anonymous: false, ...value } });
 const bind = (source: string, more: { nonRecursive?: boolean; propagation?: MountPropagation } = {}): Mount['kind'] =>
   ({ $case: 'bind', value: { source, nonRecursive: false, propagation: MountPropagation.MOUNT_PROPAGATION_UNSPECIFIED, ...more } });
 
@@ -21,8 +22,25 @@ describe('-v', () => {
     expect(parse({ volume: [text] })).toEqual([mount]);
   });
 
-  it.each(['', '/data', ':/mnt', '/data:', '/data:/mnt:ro:x', '/data:/mnt:Z', 'name:/mnt'])('refuses "%s"', (text) => {
+  it.each(['', 'data', ':/mnt', '/data:', '/data:/mnt:ro:x', '/data:/mnt:Z', '/data:/mnt:nocopy', 'name:/mnt:slave'])('refuses "%s"', (text) => {
     expect(() => parse({ volume: [text] })).toThrow(UsageError);
+  });
+});
+
+describe('-v with a volume', () => {
+  it.each<[string, Mount]>([
+    ['name:/mnt', { destination: '/mnt', readOnly: false, kind: volume({ name: 'name' }) }],
+    ['name:/mnt:ro,nocopy', { destination: '/mnt', readOnly: true, kind: volume({ name: 'name', noCopy: true }) }],
+    ['/mnt', { destination: '/mnt', readOnly: false, kind: volume({}) }],
+  ])('takes %s', (text, mount) => {
+    expect(parse({ volume: [text] })).toEqual([mount]);
+  });
+
+  it('takes --mount type=volume', () => {
+    expect(parse({ mount: ['type=volume,source=data,target=/d,volume-subpath=a/b,volume-nocopy,readonly', 'type=volume,dst=/e'] })).toEqual([
+      { destination: '/d', readOnly: true, kind: volume({ name: 'data', subPath: 'a/b', noCopy: true }) },
+      { destination: '/e', readOnly: false, kind: volume({}) },
+    ]);
   });
 });
 

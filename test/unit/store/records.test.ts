@@ -43,7 +43,7 @@ describe('a record', () => {
       }),
       { numRuns: 50 },
     );
-  });
+  }, 60_000);
 
   it('is frozen once read', () => {
     const read = decodeRecord(encodeRecord(fullRecord()));

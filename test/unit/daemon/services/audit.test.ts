@@ -154,14 +154,14 @@ describe('an audit', () => {
 });
 
 describe('the reaper', () => {
-  it('removes what runs before what it held, directories after all else of a sandbox, and images last', async () => {
+  it('removes what runs before what it held, directories after all else of a sandbox, and images and volumes last', async () => {
     const host = new Host(...[...RESOURCE_KINDS].filter((kind) => kind !== 'trash').reverse().map((kind) => resource(kind)));
     const report = await host.run(REAP);
-    expect(host.acts).toEqual(['process process', 'launcher launcher', 'socket socket', 'mount mount', 'link link', 'netns netns', 'cgroup cgroup', 'vfio vfio', 'directory directory', 'image image']);
+    expect(host.acts).toEqual(['process process', 'launcher launcher', 'socket socket', 'mount mount', 'link link', 'netns netns', 'cgroup cgroup', 'vfio vfio', 'directory directory', 'image image', 'volume volume']);
     expect(report.resources).toEqual([]);
-    expect(report.removed).toHaveLength(10);
-    expect(host.told).toHaveLength(10);
-    expect(host.reapedKinds).toHaveLength(10);
+    expect(report.removed).toHaveLength(11);
+    expect(host.told).toHaveLength(11);
+    expect(host.reapedKinds).toHaveLength(11);
     expect(host.orphans).toBe(0);
   });
 
