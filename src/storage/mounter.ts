@@ -50,7 +50,9 @@ export class Mounter {
     const failure = await this.#options.calls.bind(calls, options);
     if (failure === undefined) return;
     const remedy = BIND_REMEDIES.get(failure.errno) ?? 'the kernel log (dmesg) says more';
-    throw new DomainError('ROOTFS_FAILED', `bind ${failure.path}: ${failure.message} (${failure.errno})`, { remedy, facts: { mount: failure.path, errno: failure.errno } });
+    const subPaths = calls.flatMap(({ source, subPath = '' }) => (source === failure.path && subPath !== '' ? [`${source}/${subPath}`] : []));
+    const path = subPaths.length === 0 ? failure.path : subPaths.join(' or ');
+    throw new DomainError('ROOTFS_FAILED', `bind ${path}: ${failure.message} (${failure.errno})`, { remedy, facts: { mount: path, errno: failure.errno } });
   }
 
   /** Unmounts everything at or below a directory. ROOTFS_FAILED naming the mount that stays busy past the deadline. */
