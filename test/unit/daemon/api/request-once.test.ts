@@ -7,6 +7,7 @@ import { DeviceServiceDefinition } from '../../../../src/gen/vivarium/v1/device.
 import { GuestServiceDefinition } from '../../../../src/gen/vivarium/v1/guest.ts';
 import { HostServiceDefinition } from '../../../../src/gen/vivarium/v1/host.ts';
 import { ImageServiceDefinition } from '../../../../src/gen/vivarium/v1/image.ts';
+import { VolumeServiceDefinition } from '../../../../src/gen/vivarium/v1/volume.ts';
 import { CreateSandboxRequest, SandboxServiceDefinition } from '../../../../src/gen/vivarium/v1/sandbox.ts';
 import { ApiWorld, type UnaryMethod } from '../../../fakes/api-world.ts';
 import { World } from '../../../fakes/world.ts';
@@ -23,7 +24,7 @@ interface Method {
 }
 
 const SERVICES: readonly { readonly fullName: string; readonly methods: Readonly<Record<string, Method>> }[] = [
-  SandboxServiceDefinition, ContainerServiceDefinition, DeviceServiceDefinition, EventServiceDefinition, HostServiceDefinition, GuestServiceDefinition, ImageServiceDefinition,
+  SandboxServiceDefinition, ContainerServiceDefinition, DeviceServiceDefinition, EventServiceDefinition, HostServiceDefinition, GuestServiceDefinition, ImageServiceDefinition, VolumeServiceDefinition,
 ];
 const ALL = SERVICES.flatMap(({ fullName, methods }) => Object.values(methods).map((method) => ({ path: `/${fullName}/${method.name}`, method })));
 
