@@ -87,7 +87,7 @@ interface GuestFacts {
   readonly ruled?: boolean;
 }
 
-function translate(request: ContainerRequest, { users, files = [], volumes = [], disk, nodes = [] }: GuestFacts): OciRuntimeSpec {
+function translate(request: ContainerRequest, { users, files = [], volumes = [], disk, nodes = [], ruled = false }: GuestFacts): OciRuntimeSpec {
   const { source } = request;
   return containerRuntimeSpec({
     containerId: request.containerId,
@@ -96,6 +96,7 @@ function translate(request: ContainerRequest, { users, files = [], volumes = [],
     guestFiles: files,
     volumes,
     nodes,
+    ruled,
     root: disk?.root,
     image: source.image,
     bundleSpec: source.bundleSpec,
