@@ -120,7 +120,8 @@ server.add(HealthDefinition, { check: async () => status(), async *watch() {
 } });
 const unused = async () => ({});
 server.add(HostServiceDefinition, {
-  getVersion: async () => ({ version: '1', pid: process.pid }), getCapabilities: unused, runDoctor: unused, audit: unused, listProfiles: unused, listImages: unused,
+  ...Object.fromEntries(Object.keys(HostServiceDefinition.methods).map((method) => [method, unused])),
+  getVersion: async () => ({ version: '1', pid: process.pid }),
 });
 server.add(SandboxServiceDefinition, {
   ...Object.fromEntries(Object.keys(SandboxServiceDefinition.methods).map((method) => [method, unused])),

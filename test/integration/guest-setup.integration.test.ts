@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const SETUP = new URL('../../scripts/setup.sh', import.meta.url).pathname;
-const ALL = 'qemu-system-x86 qemu-system-common qemu-utils iproute2 util-linux procps gcc libc6-dev make pkg-config binutils libseccomp-dev busybox-static xz-utils zstd cpio ca-certificates';
+const ALL = 'qemu-system-x86 qemu-system-common qemu-utils iproute2 util-linux procps gcc libc6-dev make pkg-config binutils libseccomp-dev busybox-static xz-utils zstd cpio ca-certificates erofs-utils e2fsprogs';
 
 describe('scripts/setup.sh', () => {
   let bin: string;

@@ -44,7 +44,7 @@ describe('server reflection', () => {
     using client = new ReflectionClient(api.address);
     const answer = await client.ask(new ServerReflectionRequest().setListServices(''));
     expect(answer.getListServicesResponse()?.getServiceList().map((service) => service.getName()).sort()).toEqual([
-      'grpc.health.v1.Health', 'vivarium.v1.ContainerService', 'vivarium.v1.DeviceService', 'vivarium.v1.EventService', 'vivarium.v1.GuestService', 'vivarium.v1.HostService', 'vivarium.v1.ImageService', 'vivarium.v1.SandboxService',
+      'grpc.health.v1.Health', 'vivarium.v1.ContainerService', 'vivarium.v1.DeviceService', 'vivarium.v1.EventService', 'vivarium.v1.GuestService', 'vivarium.v1.HostService', 'vivarium.v1.ImageService', 'vivarium.v1.SandboxService', 'vivarium.v1.VolumeService',
     ]);
   });
 
@@ -57,7 +57,7 @@ describe('server reflection', () => {
       seen.set(file.name, file);
       for (const name of file.dependency) await follow(await client.file(new ServerReflectionRequest().setFileByFilename(name)));
     };
-    for (const service of ['vivarium.v1.SandboxService', 'vivarium.v1.ContainerService', 'vivarium.v1.HostService', 'vivarium.v1.GuestService', 'vivarium.v1.ImageService', 'vivarium.v1.EventService', 'grpc.health.v1.Health']) {
+    for (const service of ['vivarium.v1.SandboxService', 'vivarium.v1.VolumeService', 'vivarium.v1.ContainerService', 'vivarium.v1.HostService', 'vivarium.v1.GuestService', 'vivarium.v1.ImageService', 'vivarium.v1.EventService', 'grpc.health.v1.Health']) {
       const file = await client.file(new ServerReflectionRequest().setFileContainingSymbol(service));
       expect(file.service.map(({ name }) => `${file.package}.${name}`)).toContain(service);
       await follow(file);
